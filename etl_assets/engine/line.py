@@ -14,6 +14,7 @@ from etl_assets.model.bookmarks.appending import Appending
 from etl_assets.model.bookmarks.tracker import FINGERPRINT, without_fingerprint
 from etl_assets.model.events import Removable, StreamKey
 from etl_assets.model.load import Committed, Load, Session, StreamOfSource, SyncResult, Target
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.request import ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
@@ -94,13 +95,13 @@ class Line:
 
     @property
     def replaces(self) -> bool:
-        """Whether it takes the table's place."""
-        return self.load.strategy is WriteStrategy.REPLACE
+        """Whether its rows take the place of others, so that nothing of it is published before its end."""
+        return self.load.is_whole
 
     @property
     def appends(self) -> bool:
         """Whether its rows would be doubled if they came again."""
-        return self.load.strategy is WriteStrategy.APPEND
+        return self.load.strategy is WriteStrategy.APPEND and not self.load.is_whole
 
     def is_wanted(self) -> bool:
         """Return whether records of it are still taken, if only to see which of its fields are wrong."""
@@ -152,6 +153,8 @@ class Line:
 
         Returns their size in bytes.
         """
+        if self.load.partitions is not None:
+            batch = self._inside(batch, self.load.partitions)
         if not self.load.contract.evolves:
             batch = session.screen(batch, self.load)
         elif (
@@ -166,6 +169,16 @@ class Line:
             batch = self.reached.take(batch)
             self.result.late_rows = self.reached.late_rows
         return session.export(batch, self.load) if len(batch) else 0
+
+    def _inside(self, batch: Batch, partitions: Partitions) -> Batch:
+        """Return a batch without the rows that are in none of the load's partitions."""
+        stream = self.load.stream
+        mask = partitions.inside(batch.to_arrow(stream), stream.name)
+        if mask is None:
+            return batch
+        inside = batch.keep(mask.to_pylist())
+        self.result.outside += len(batch) - len(inside)
+        return inside
 
     def note_covered(self, batch: Batch) -> None:
         """Mark the stream as covered if its batches say so of all rows up to and including this one."""
@@ -265,6 +278,8 @@ def appending_of(
 
     None if they merge.
     """
+    if load.partitions is not None:
+        return None
     keyed, asked = bool(load.stream.primary_key), plan.wanted is WriteStrategy.APPEND
     can_merge = WriteStrategy.MERGE in destination.capabilities.strategies
     if load.strategy is WriteStrategy.MERGE or (keyed and can_merge and not asked):
@@ -284,15 +299,22 @@ def request_of(line: Line, session: Session) -> ReadRequest:
     load = line.load
     return ReadRequest(
         # Where nothing has to look into its rows, they may come as the destination takes them.
-        encoded_as=session.encoded_as if load.contract.evolves else None,
+        encoded_as=session.encoded_as if _stays_encoded(load) else None,
         known_fingerprint=_known_fingerprint(line),
         table=session.table_types(load, anew=line.start.begins_anew),
+        partitions=load.partitions,
         is_wanted=line.is_wanted,
     )
 
 
+def _stays_encoded(load: Load) -> bool:
+    return load.contract.evolves and load.partitions is None
+
+
 def _known_fingerprint(line: Line) -> str | None:
     load = line.load
+    if load.partitions is not None:
+        return None
     # Rows that a contract or a conflict may have left out are to be read again once these say
     # otherwise.
     is_whole = not load.contract.discards and load.on_conflict == "update"

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from etl_assets.exceptions import (
@@ -26,7 +26,16 @@ from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.bookmarks.given import GivenBookmark, given_bookmark
 from etl_assets.model.bookmarks.tracker import without_fingerprint
 from etl_assets.model.contract import SchemaContract
-from etl_assets.model.load import Load, RepeatedKeys, StreamOfSource, Target, contract_of, image_of
+from etl_assets.model.load import (
+    Load,
+    PartitionedTarget,
+    RepeatedKeys,
+    StreamOfSource,
+    Target,
+    contract_of,
+    image_of,
+)
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import Bookmark, Stored, StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.airbyte.messages import refuse_nested_key
@@ -51,6 +60,7 @@ class Start:
             not known.
         reason: A sentence for the log.
         state: The state row, if there is one.
+        fences: The load ids of the state rows of the partitions that are loaded, by name.
     """
 
     bookmark: Bookmark | None = None
@@ -61,6 +71,7 @@ class Start:
     reason: str = "nothing was synced before"
     state: StreamState | None = None
     asked: GivenBookmark | None = None
+    fences: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def begins_anew(self) -> bool:
@@ -91,6 +102,7 @@ class StreamPlan:
     by_default: bool = False
     declared_only: bool = False
     partition: str = ""
+    partitions: Partitions | None = None
 
     @property
     def wanted(self) -> WriteStrategy:
@@ -163,6 +175,52 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     if bookmark is not None:
         return _given(read, destination, bookmark, state, fallback, keep=keep_bookmark)
     return _where_it_ended(stored, None if destination.capabilities.keeps_state else fallback)
+
+
+def resolve_partitions(
+    read: StreamOfSource,
+    destination: Target,
+    partitions: Partitions,
+    *,
+    on_table_changed: Literal["error", "full_refresh"] = "error",
+    adopt: bool = False,
+    table: TableName | None = None,
+) -> Start:
+    """Decide where a sync of whole partitions begins: at their beginning, whatever was loaded of them before.
+
+    Args:
+        read: What is going to be read.
+        destination: Where to.
+        partitions: The partitions.
+        on_table_changed: As for `resolve_start`.
+        adopt: As for `resolve_start`.
+        table: As for `resolve_start`.
+
+    Raises:
+        ConfigError: The destination cannot replace single partitions.
+        DestinationError: The table is somebody else's.
+        UnsupportedWriteError: The table's engine cannot roll back.
+        StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
+    """
+    fault("begin")
+    if not (destination.capabilities.partitions and isinstance(destination, PartitionedTarget)):
+        raise ConfigError(
+            f"stream {read.stream.name!r}: the destination cannot replace the rows of single partitions.",
+            hint="Leave partitions_def out, or load into a database.",
+            stream=read.stream.name,
+        )
+    with naming_stream(read.stream.name):
+        found = destination.stored_partitions(read.source_name, read.stream, table=table)
+    _refuse_table(read, found.stored, adopt=adopt)
+    if found.stored.problem and on_table_changed == "error":
+        raise StateError(
+            f"stream {read.stream.name!r}: {found.stored.problem}.",
+            hint="Someone else changed it. To load these partitions all the same, and the others by a backfill, set "
+            'on_table_changed="full_refresh".',
+            stream=read.stream.name,
+        )
+    fences = {name: found.load_ids[name] for name in partitions.names if name in found.load_ids}
+    return Start(reason="partitions are loaded whole", state=found.stored.state, fences=fences)
 
 
 def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | None) -> Start:
@@ -244,9 +302,12 @@ def plan_load(
     Raises:
         ConfigError: The destination cannot do it, or it would lose or double rows.
     """
-    strategy = (
-        settled if settled is not None else strategy_of(read, destination, start, plan.wanted)
-    )
+    if plan.partitions is not None:
+        strategy = _strategy_of_partitions(read, plan.wanted)
+    elif settled is not None:
+        strategy = settled
+    else:
+        strategy = strategy_of(read, destination, start, plan.wanted)
     return Load(
         source=read.source_name,
         stream=read.stream,
@@ -255,6 +316,8 @@ def plan_load(
         run_id=run_id,
         table=plan.table,
         partition=plan.partition,
+        partitions=plan.partitions,
+        fences=start.fences,
         begins_from=start.begins_from,
         bookmark=None
         if strategy is WriteStrategy.REPLACE
@@ -322,6 +385,31 @@ def strategy_of(
         _refuse_given(stream, start)
     _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
     return chosen
+
+
+def _strategy_of_partitions(read: StreamOfSource, wanted: WriteStrategy) -> WriteStrategy:
+    """Settle how the rows of whole partitions meet the table.
+
+    Raises:
+        ConfigError: They were to be appended, which would double them each time; or they are cut.
+    """
+    stream = read.stream
+    if read.partial:
+        raise ConfigError(
+            f"stream {stream.name!r}: a read cut by `limit` or `query` is not the whole partition, so it cannot take "
+            "the place of its rows.",
+            hint="Leave the cut out.",
+            stream=stream.name,
+        )
+    if wanted is WriteStrategy.APPEND:
+        raise ConfigError(
+            f"stream {stream.name!r}: the rows of a partition take the place of those that are there, so they cannot "
+            "be appended.",
+            hint='Leave write_strategy out, or set it to "auto".',
+            stream=stream.name,
+        )
+    keyed = bool(stream.primary_key or stream.unique_constraints)
+    return WriteStrategy.MERGE if keyed else WriteStrategy.APPEND
 
 
 def _refuse_given(stream: Stream, start: Start) -> None:

@@ -10,11 +10,12 @@ from etl_assets.engine.line import Line, line_of, request_of
 from etl_assets.engine.loop import Loop
 from etl_assets.engine.observer import Observer
 from etl_assets.engine.publishing import Publishing
-from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_start
+from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_partitions, resolve_start
 from etl_assets.exceptions import naming_stream
 from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.contract import SchemaContract
 from etl_assets.model.load import Readable, RepeatedKeys, Session, SyncResult, Target
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import TableName
 from etl_assets.strategies import WriteStrategy
 
@@ -28,6 +29,7 @@ def sync(  # noqa: PLR0913 - options of one verb
     run_id: str = "",
     table: TableName | None = None,
     partition: str = "",
+    partitions: Partitions | None = None,
     on_conflict: str = "update",
     adopt: bool = False,
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None,
@@ -51,6 +53,9 @@ def sync(  # noqa: PLR0913 - options of one verb
         run_id: Of the orchestrator's run.
         table: The stream's table, where it is not the destination's default.
         partition: The partition that is synced.
+        partitions: The partitions that are loaded whole: their rows take the place of those that
+            are there, by one transaction with a state row for each. The read is asked for these
+            rows alone, and others are left out or an error.
         on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
         adopt: Take over a table that this library did not make.
         schema_contract: What may change about the table: `evolve`, `freeze`, `discard_value` or
@@ -87,7 +92,10 @@ def sync(  # noqa: PLR0913 - options of one verb
         repeated_keys=repeated_keys,
         declared_only=declared_only,
         partition=partition,
+        partitions=partitions,
     )
+    if start is None and partitions is not None:
+        start = resolve_partitions(read, destination, partitions, adopt=adopt, table=table)
     start = start or resolve_start(read, destination, adopt=adopt, table=table, partition=partition)
     load = plan_load(read, destination, start, plan, run_id=run_id)
     line = line_of(load, start, plan, destination, called=read.stream.name)

@@ -10,8 +10,17 @@ from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.model.batch import Batch, Encoding
 from etl_assets.model.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
 from etl_assets.model.encoded import Format
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.request import ReadRequest, TableTypes
-from etl_assets.model.stored import Bookmark, Column, SharedState, Stored, StoredSource, TableName
+from etl_assets.model.stored import (
+    Bookmark,
+    Column,
+    SharedState,
+    Stored,
+    StoredPartitions,
+    StoredSource,
+    TableName,
+)
 from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -33,6 +42,10 @@ class Load:
         run_id: Of the orchestrator's run; "" outside of one.
         table: Where to; None leaves it to the destination.
         partition: Which partition of the asset; "" for none.
+        partitions: The partitions that it brings whole: its rows take the place of theirs. None for
+            a load of rows wherever they belong.
+        fences: The load ids of the state rows of these partitions that this read began from, by the
+            partition's name, as `begins_from`.
         begins_from: The load id of the state row that this read began from (None: there was none).
             A commit that finds
             another one there is refused: somebody was faster.
@@ -54,6 +67,8 @@ class Load:
     run_id: str = ""
     table: TableName | None = None
     partition: str = ""
+    partitions: Partitions | None = None
+    fences: Mapping[str, str] = field(default_factory=dict)
     begins_from: str | None = None
     bookmark: Bookmark | None = None
     on_conflict: str = "update"
@@ -62,6 +77,11 @@ class Load:
     keep_rejected: bool = False
     declared_only: bool = False
     image: RepeatedKeys | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its rows take the place of others, so that they are published at the end or not at all."""
+        return self.strategy is WriteStrategy.REPLACE or self.partitions is not None
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,7 @@ class Committed:
         rejected: Records that were left out by the schema contract, or lost a value.
         rejections: How many of them, by field and reason.
         shared: The bookmark is the state of the whole source.
+        partition_rows: Rows in the table of each partition that was loaded, by its name.
     """
 
     load_id: str
@@ -96,6 +117,7 @@ class Committed:
     rejected: int = 0
     rejections: Sequence[Rejected] = ()
     shared: bool = False
+    partition_rows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,7 @@ class Capabilities:
         keeps_state: It stores the state row and the ledger in the same transaction as the rows,
             which makes a load exactly-once. Without it a load is at-least-once, and its metadata
             says so.
+        partitions: It can replace the rows of single partitions, and stores a state for each.
         encoding: How it wants its batches: `arrow` or `rows`.
         max_identifier_bytes: Its limit for names.
         max_columns: Its limit for the columns of a table.
@@ -114,6 +137,7 @@ class Capabilities:
 
     strategies: frozenset[WriteStrategy] = frozenset({WriteStrategy.APPEND})
     keeps_state: bool = False
+    partitions: bool = False
     encoding: Encoding = "rows"
     max_identifier_bytes: int = 255
     max_columns: int | None = None
@@ -330,6 +354,17 @@ class Target(Protocol):
         ...
 
 
+@runtime_checkable
+class PartitionedTarget(Protocol):
+    """A destination that can replace the rows of single partitions: its `capabilities` say so."""
+
+    def stored_partitions(
+        self, source: str, stream: Stream, *, table: TableName | None = None
+    ) -> StoredPartitions:
+        """Return what is known of a stream that is loaded by partition."""
+        ...
+
+
 class SourceTarget(Target, Protocol):
     """The destination as `sync_source` sees it."""
 
@@ -348,6 +383,8 @@ class SyncResult:
     Args:
         rejected: Records that the schema contract left out, or took a value from; `rejections` says
             why.
+        outside: Records in none of the partitions that were asked for, which were left out.
+        partition_rows: Rows in the table of each partition that was loaded, by its name.
         late_rows: Records from before the bookmark, which were left out or loaded as the option of
             that name says.
         remarks: What people should know of what was read.
@@ -373,6 +410,8 @@ class SyncResult:
     delivery: str = "exactly_once"
     rejections: list[Rejected] = field(default_factory=list)
     late_rows: int = 0
+    outside: int = 0
+    partition_rows: Mapping[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     shared: bool = False
     """The bookmarks are the state of the whole source."""
@@ -390,6 +429,7 @@ class SyncResult:
         self.schema_changes.extend(committed.schema_changes)
         self.last_changed_by = committed.last_changed_by
         self.delivery = committed.delivery
+        self.partition_rows = committed.partition_rows
         if committed.rejected:
             self.rejected += committed.rejected
             self.rejections = summed(self.rejections, committed.rejections)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from etl_assets.model.encoded import Format
+from etl_assets.model.partitions import Partitions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,12 +71,15 @@ class ReadRequest:
             fingerprint, or "" for nothing; a read that finds it still holds gives no records. None
             where nobody asks for one.
         table: What types the stream's table has, where that is known.
+        partitions: The partitions that the read is to give whole, and nothing else; None for rows
+            wherever they belong.
         is_wanted: Tells whether somebody still takes the records; not once the stream has failed.
     """
 
     encoded_as: Format | None = None
     known_fingerprint: str | None = None
     table: TableTypes | None = None
+    partitions: Partitions | None = None
     is_wanted: Callable[[], bool] = _always
 
 

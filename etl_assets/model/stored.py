@@ -119,6 +119,20 @@ class StoredSource:
 
 
 @dataclass(frozen=True)
+class StoredPartitions:
+    """What a destination knows of a stream that is loaded by partition.
+
+    Args:
+        stored: Its table, and what all its state rows together know of the columns; `state` has no
+            bookmark to go on from.
+        load_ids: The load ids of the state rows, by the partition's name.
+    """
+
+    stored: "Stored"
+    load_ids: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Stored:
     """What a destination knows of a stream before a sync begins.
 

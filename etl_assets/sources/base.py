@@ -76,6 +76,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
     None for one per batch.
     """
+    filters_partitions: bool = False
+    """Rows that are in none of the partitions that are asked for are left out as they are read: by a source that gives
+    all its rows, or by one that cannot tell every row by itself."""
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
     catalog: Catalog | None
@@ -221,7 +224,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             kwargs: `start_date`: the config's, as a datetime, where nothing was read before;
                 `sample_data`: True where some rows are enough; and room for what later versions
                     pass. A hook that names `request` among its
-                parameters is told what is asked for beside the bookmark (`model/request.py`).
+                parameters is told what is asked for beside the bookmark (`model/request.py`); one
+                that names `window` is given the `TimeWindow` of the partition that is read, which
+                `query` has as `_start_date` and `_end_date` too (the end excluded).
         """
         raise NotImplementedError(
             f"{type(self).__name__} must override load_data to read {stream.name!r}."

@@ -3,9 +3,9 @@
 import copy
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 from dateutil.parser import parse as parse_date
@@ -14,6 +14,7 @@ from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.model.batch import Batch, batches_of, frames_of
 from etl_assets.model.bookmarks.tracker import BookmarkTracker
 from etl_assets.model.key_ranges import RANGE
+from etl_assets.model.partitions import Partitions, TimeWindow
 from etl_assets.model.request import NO_REQUEST, ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
@@ -32,6 +33,12 @@ LIMIT = "_limit"
 
 REQUEST = "request"
 """The parameter by which `load_data` gets a `ReadRequest`, if it has one."""
+
+WINDOW = "window"
+"""The parameter by which `load_data` gets the `TimeWindow` of a partition, if it has one."""
+
+START, END = "_start_date", "_end_date"
+"""Mage's query keys for the same, as ISO 8601 text."""
 
 _END: Any = object()
 
@@ -140,14 +147,35 @@ class StreamRead:
             StreamReadError: Whatever the source raised, with the stream's name; our own errors pass
                 as they are.
         """
-        source = self._copy_for_this_read(bookmark)
+        partitions = self.request.partitions
+        if partitions is None or self.source.filters_partitions or _knows(self.source, REQUEST):
+            batches = self._open(bookmark, self.query, sample=sample)
+        else:
+            batches = chain.from_iterable(
+                self._open(bookmark, {**self.query, **asked}, sample=sample, window=window)
+                for asked, window in asked_for(partitions)
+            )
+        if partitions is not None and self.source.filters_partitions:
+            batches = _within(batches, partitions, self.stream)
+        yield from batches
+
+    def _open(
+        self,
+        bookmark: Bookmark | None,
+        query: Mapping[str, Any],
+        *,
+        sample: bool,
+        window: TimeWindow | None = None,
+    ) -> Iterator[Batch]:
+        source = self._copy_for_this_read(bookmark, query)
         arguments: dict[str, Any] = {
             "stream": CatalogEntry.of(self.stream, selected=True),
             "bookmarks": bookmark,
-            "query": self.query,
+            "query": query,
             "start_date": None if self.stream.method == "INCREMENTAL" else _start_date(self.source),
             **({"sample_data": True} if sample else {}),
-            **({REQUEST: self.request} if _knows_requests(source) else {}),
+            **({REQUEST: self.request} if _knows(source, REQUEST) else {}),
+            **({WINDOW: window} if window is not None and _knows(source, WINDOW) else {}),
         }
         heard = _Heard()
         try:
@@ -244,13 +272,13 @@ class StreamRead:
                     name,
                 )
 
-    def _copy_for_this_read(self, bookmark: Bookmark | None) -> Source:
+    def _copy_for_this_read(self, bookmark: Bookmark | None, query: Mapping[str, Any]) -> Source:
         # One source object serves many assets at once, and Mage's sources keep what they read from
         # on themselves.
         source = copy.copy(self.source)
         source.name = self.source_name
         source._config = dict(source._config)  # noqa: SLF001 - a copy of this read's own
-        source.query = self.query
+        source.query = dict(query)
         source.selected_streams = [self.stream.name]
         source.state = {"bookmarks": {self.stream.name: dict(bookmark)}} if bookmark else {}
         if source.catalog is None:
@@ -258,6 +286,25 @@ class StreamRead:
         else:
             source.catalog = Catalog.of(source.catalog).copy()
         return source
+
+
+def asked_for(partitions: Partitions) -> Iterator[tuple[dict[str, Any], TimeWindow | None]]:
+    """Yield what a source is asked for to read partitions: a query and a window for each call of `load_data`.
+
+    Windows that follow each other are one call; each value is a call of its own.
+    """
+    for conditions in partitions.joined:
+        window = next((one for one in conditions.values() if isinstance(one, TimeWindow)), None)
+        span = {} if window is None else {START: _text(window.start), END: _text(window.end)}
+        fixed = {
+            name: sorted(one) for name, one in conditions.items() if isinstance(one, frozenset)
+        }
+        for values in product(*fixed.values()):
+            yield {**span, **dict(zip(fixed, values, strict=True))}, window
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat()
 
 
 def refuse_tap(source: Source) -> None:
@@ -330,13 +377,32 @@ def _start_date(source: Source) -> datetime | None:
     return found
 
 
-def _knows_requests(source: Source) -> bool:
-    """Return whether `load_data` names a request among its parameters, here or in a class that this one builds upon.
+def _within(batches: Iterable[Batch], partitions: Partitions, stream: Stream) -> Iterator[Batch]:
+    """Yield batches without the rows that are in none of the partitions."""
+    lenient = replace(partitions, outside="drop")
+    for batch in batches:
+        mask = lenient.inside(batch.to_arrow(stream), stream.name) if len(batch) else None
+        yield batch if mask is None else batch.keep(mask.to_pylist())
+
+
+def takes_partitions(source: Source) -> bool:
+    """Return whether a source can be told which partitions are wanted, or leaves out what is in none."""
+    if source.filters_partitions:
+        return True
+    if type(source).load_data is Source.load_data:
+        return False
+    hook = inspect.signature(source.load_data).parameters
+    takes_more = any(one.kind is one.VAR_KEYWORD for one in hook.values())
+    return takes_more or not hook.keys().isdisjoint({"query", WINDOW, REQUEST})
+
+
+def _knows(source: Source, name: str) -> bool:
+    """Return whether `load_data` names a parameter, here or in a class that this one builds upon.
 
     Any other would hand it on with its `**kwargs` to something that does not expect it.
     """
     hooks = [vars(kind)["load_data"] for kind in type(source).__mro__ if "load_data" in vars(kind)]
-    return any(REQUEST in inspect.signature(hook).parameters for hook in hooks)
+    return any(name in inspect.signature(hook).parameters for hook in hooks)
 
 
 def _call(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

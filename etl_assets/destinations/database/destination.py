@@ -11,7 +11,12 @@ from etl_assets.arguments import refuse_positional
 from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.options import DatabaseOptions
-from etl_assets.destinations.database.ownership import look_up, look_up_source, own_table
+from etl_assets.destinations.database.ownership import (
+    look_up,
+    look_up_partitions,
+    look_up_source,
+    own_table,
+)
 from etl_assets.destinations.database.places import stored_under
 from etl_assets.destinations.database.record_columns import NAMES
 from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
@@ -24,7 +29,14 @@ from etl_assets.frames import to_dataset
 from etl_assets.model.encoded import Format
 from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Capabilities, Load, Session
-from etl_assets.model.stored import Bookmark, Stored, StoredSource, StreamState, TableName
+from etl_assets.model.stored import (
+    Bookmark,
+    Stored,
+    StoredPartitions,
+    StoredSource,
+    StreamState,
+    TableName,
+)
 from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.strategies import WriteStrategy
@@ -44,6 +56,7 @@ def database_capabilities(
     return Capabilities(
         strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}),
         keeps_state=True,
+        partitions=True,
         encoding="arrow",
         max_identifier_bytes=max_identifier_bytes,
         max_columns=max_columns,
@@ -220,6 +233,23 @@ class DatabaseDestination(Destination):
             ledger = self.ledger(tx)
             place = self._table(ledger, source, stream, table)
             return look_up(tx, ledger, source, stream, place, partition)
+
+    def stored_partitions(
+        self, source: str, stream: Stream, *, table: TableName | None = None
+    ) -> StoredPartitions:
+        """Return what is known of a stream that is loaded by partition.
+
+        Raises:
+            ConfigError: The source's name, or the table's, is no Unicode text.
+        """
+        for name in (source, *((table.schema, table.name) if table else ())):
+            refuse_surrogates(name)
+        if not self.exists():
+            return StoredPartitions(Stored(), {})
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            place = self._table(ledger, source, stream, table)
+            return look_up_partitions(tx, ledger, source, stream, place)
 
     @override
     def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:

@@ -30,6 +30,8 @@ REJECTED = "rejected"
 """In the ledger's `strategy`: a load of the table with rejected records, not of the stream's."""
 REWIND = "rewind"
 """In the ledger's `strategy`: the stream went back to this load; what came after it is undone."""
+PARTITION = "partition"
+"""In the ledger's `strategy`: the rows of one partition took the place of those that were there."""
 NUMBER = "commit_number"
 _LEDGER_COLUMNS = (
     "load_id",
@@ -60,7 +62,7 @@ class Past:
     @property
     def changed_rows(self) -> bool:
         """Whether the load has changed the table."""
-        return bool(self.rows_in) or self.strategy == WriteStrategy.REPLACE
+        return bool(self.rows_in) or self.strategy in {WriteStrategy.REPLACE, PARTITION}
 
 
 class History(StateRows):

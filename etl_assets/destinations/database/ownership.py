@@ -6,6 +6,7 @@ An own table is *changed* if it is not as the last load has left it. The columns
 to those of the rows are *our own* columns.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,13 @@ from etl_assets.destinations.database.state_rows import sound
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.exceptions import DestinationError, UnsupportedWriteError
 from etl_assets.model.load import Load
-from etl_assets.model.stored import Stored, StoredSource, StreamState, TableName
+from etl_assets.model.stored import (
+    Stored,
+    StoredPartitions,
+    StoredSource,
+    StreamState,
+    TableName,
+)
 from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
@@ -48,7 +55,7 @@ def own_table(
     made_here = {plain, by_hash}
     if wanted not in made_here:
         return wanted
-    state = ledger.state(source, stream)
+    state = ledger.state(source, stream) or joined_state(ledger.stream_states(source, stream))
     if state is not None:
         return state.table if state.table in made_here else wanted
     return by_hash if _is_taken(ledger, source, stream, wanted) else wanted
@@ -146,6 +153,45 @@ def _looked_up(
         here, there = tx.quoted(state.table), tx.quoted(table)
         return Stored(state, problem=f"its rows are in {here}, and are now to go to {there}")
     return Stored(state, problem=_what_changed(tx, state))
+
+
+def look_up_partitions(
+    tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName
+) -> StoredPartitions:
+    """Return what is known of a stream that is loaded by partition."""
+    unsafe = tx.unsafe(table)
+    if not ledger.exists():
+        unknown = _nobody_knows(tx, table) if tx.exists(table) else None
+        return StoredPartitions(Stored(foreign=unknown, unsafe=unsafe), {})
+    unsafe = unsafe or ledger.unsafe()
+    problem = why_foreign(tx, ledger, _key(source, stream), table)
+    if problem:
+        return StoredPartitions(Stored(foreign=problem, unsafe=unsafe), {})
+    states = ledger.stream_states(source, stream)
+    state = joined_state(states)
+    changed = None
+    if state is not None and state.table != table:
+        here, there = tx.quoted(state.table), tx.quoted(table)
+        changed = f"its rows are in {here}, and are now to go to {there}"
+    elif state is not None:
+        # The table may be empty: partitions that were loaded again can have no rows.
+        changed = _what_changed(tx, replace(state, rows_in_table=0))
+    load_ids = {one.partition: one.load_id for one in states if one.partition}
+    return StoredPartitions(Stored(state, problem=changed, unsafe=unsafe), load_ids)
+
+
+def joined_state(states: Sequence[StreamState]) -> StreamState | None:
+    """Return what the state rows of a stream say together of its table, or None.
+
+    The newest row says the types of the columns; columns that it lacks were made by earlier loads.
+    There is no bookmark in it: each partition is loaded from its beginning.
+    """
+    if not states:
+        return None
+    newest = max(states, key=lambda one: one.committed_at)
+    columns = {column.name: column for state in states for column in state.columns}
+    columns |= {column.name: column for column in newest.columns}
+    return replace(newest, columns=list(columns.values()), bookmark=None)
 
 
 def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:

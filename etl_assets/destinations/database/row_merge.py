@@ -65,6 +65,7 @@ class RowMerge:
         keys: The columns that tell one row from another.
         update: Whether rows that are there are to be changed.
         unique: Whether it is known that no key comes twice.
+        newer: Rows that are there and are greater in this column are left alone.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class RowMerge:
         *,
         update: bool,
         unique: bool,
+        newer: str | None = None,
     ) -> None:
         self._rows = rows
         self._table = table
@@ -88,6 +90,7 @@ class RowMerge:
         self._compared = [at for at, name in enumerate(schema.names) if name not in stamp.about]
         self._update = update
         self._unique = unique
+        self._newer = None if newer is None else schema.get_field_index(newer)
         self._merged: set[Row] = set()
 
     def run(self, rows: "pa.RecordBatchReader") -> int:
@@ -114,7 +117,7 @@ class RowMerge:
                 fresh.append(bound[position])
             # A row that came again as it was is left alone: it keeps its load id, and what is
             # downstream stays fresh.
-            elif self._may_update(key) and self._differs(there[key], staged[position]):
+            elif self._replaces(key, there[key], staged[position]):
                 changed.append(bound[position])
                 counted_before += key in self._merged
         self._rows.insert_rows(self._table, self._schema.names, fresh, self._stamp)
@@ -125,6 +128,18 @@ class RowMerge:
 
     def _key_of(self, row: Row) -> Row:
         return tuple(row[at] for at in self._key_positions)
+
+    def _replaces(self, key: Row, there: Row, staged: Row) -> bool:
+        """Return whether a staged row takes the place of the one with its key."""
+        if not self._may_update(key) or self._is_newer(there, staged):
+            return False
+        return self._differs(there, staged)
+
+    def _is_newer(self, there: Row, staged: Row) -> bool:
+        if self._newer is None:
+            return False
+        one, other = there[self._newer], staged[self._newer]
+        return one is not None and other is not None and one > other
 
     def _may_update(self, key: Row) -> bool:
         # Even if rows from before stay as they are, one that this merge has inserted gives way to a

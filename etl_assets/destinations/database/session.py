@@ -15,7 +15,12 @@ from typing_extensions import override
 from etl_assets.destinations.contract import Shape, declared_shape
 from etl_assets.destinations.database.interface import Database
 from etl_assets.destinations.database.ledger import Entry, Ledger
-from etl_assets.destinations.database.ownership import check_owner, lock_name, own_table
+from etl_assets.destinations.database.ownership import (
+    check_owner,
+    joined_state,
+    lock_name,
+    own_table,
+)
 from etl_assets.destinations.database.plan import Plan
 from etl_assets.destinations.database.record_columns import with_columns
 from etl_assets.destinations.database.rejected import rejected_table
@@ -27,7 +32,7 @@ from etl_assets.destinations.database.stored_columns import (
     known_columns,
 )
 from etl_assets.destinations.database.transaction import Stamp, Transaction
-from etl_assets.destinations.database.write import prepare, write
+from etl_assets.destinations.database.write import prepare, rows_of_partitions, write
 from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.model.batch import Batch, Encoding, declared_schema
@@ -35,7 +40,6 @@ from etl_assets.model.contract import Rejected
 from etl_assets.model.load import Committed, Load, Session
 from etl_assets.model.request import TableTypes
 from etl_assets.model.stored import Bookmark, Column, SharedState, StreamState, TableName
-from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,7 +145,7 @@ class DatabaseSession(Session):
         ledger = self._database.ledger(tx)
         current, table = None, load.table or self._database.table_for(load.source, load.stream)
         if ledger.exists():
-            current = ledger.state(load.source, load.stream, load.partition)
+            current = self._current(ledger, load)
             table = self._table(ledger, load)
         existing = tx.schema(table)
         if existing is None:
@@ -151,6 +155,12 @@ class DatabaseSession(Session):
         known = known_columns(current)
         columns_of = partial(self._database.column_identifiers, known=known, reserved=ours)
         return Shape(types, columns_of, tx.type_name, exists=True)
+
+    def _current(self, ledger: Ledger, load: Load) -> StreamState | None:
+        """Return what is stored of a load's stream."""
+        if load.partitions is not None:
+            return joined_state(ledger.stream_states(load.source, load.stream))
+        return ledger.state(load.source, load.stream, load.partition)
 
     # Publishing
 
@@ -164,8 +174,7 @@ class DatabaseSession(Session):
     ) -> list[Committed]:
         """Publish everything staged in one transaction, or nothing."""
         for load_id in bookmarks:
-            strategy = self._staged[load_id].load.strategy
-            if strategy is WriteStrategy.REPLACE and not complete:
+            if self._staged[load_id].load.is_whole and not complete:
                 raise DestinationError("A replace is published only when its stream is complete.")
         with self._database.transaction() as tx:
             ledger = self._database.ledger(tx)
@@ -209,8 +218,7 @@ class DatabaseSession(Session):
         Returns:
             Sentences about what was done to the table's schema.
         """
-        current = ledger.state(load.source, load.stream, load.partition)
-        ledger.check_begins_from(load, current)
+        current = self._checked(ledger, load)
         table = self._table(ledger, load)
         check_owner(tx, ledger, load, table)
         rejects = self._staged[load.load_id].rejects
@@ -229,10 +237,9 @@ class DatabaseSession(Session):
         tx.lock(lock_name(load.source, stream, load.partition))
         table = self._table(ledger, load)
         tx.settle(table)
-        current = ledger.state(load.source, stream, load.partition)
-        ledger.check_begins_from(load, current)
+        current = self._checked(ledger, load)
         check_owner(tx, ledger, load, table)
-        rows, changes = 0, []
+        rows, changes, plan = 0, [], None
         columns = self._columns_if_kept(tx, load, table, current)
         if columns is None:
             plan = self._plan(load, table, current)
@@ -241,11 +248,18 @@ class DatabaseSession(Session):
         fault("rows")
         rows_in_table = tx.count(table)
         changed_by = load.load_id
-        if current is not None and not rows and load.strategy is not WriteStrategy.REPLACE:
+        if current is not None and not rows and not load.is_whole:
             changed_by = current.changed_by
         now = datetime.now(UTC)
         entry = Entry(load, table, bookmark, rows, rows_in_table, now)
-        ledger.save(entry, current, columns, changed_by)
+        partition_rows: dict[str, int] = {}
+        if load.partitions is None:
+            ledger.save(entry, current, columns, changed_by)
+        else:
+            partition_rows = rows_of_partitions(
+                tx, plan or self._plan(load, table, current)
+            ).counts()
+            ledger.save_partitions(entry, columns, partition_rows)
         rejected, rejections = self._write_rejected(tx, ledger, entry)
         return Committed(
             load_id=load.load_id,
@@ -260,7 +274,22 @@ class DatabaseSession(Session):
             last_changed_by=changed_by,
             rejected=rejected,
             rejections=rejections,
+            partition_rows=partition_rows,
         )
+
+    def _checked(self, ledger: Ledger, load: Load) -> StreamState | None:
+        """Return what is stored of a load's stream, if nobody has loaded it since the read began.
+
+        Raises:
+            ConcurrentSyncError: Somebody has.
+        """
+        if load.partitions is not None:
+            states = ledger.stream_states(load.source, load.stream)
+            ledger.check_fences(load, states)
+            return joined_state(states)
+        current = ledger.state(load.source, load.stream, load.partition)
+        ledger.check_begins_from(load, current)
+        return current
 
     def _write_rejected(
         self, tx: Transaction, ledger: Ledger, entry: Entry
@@ -301,7 +330,7 @@ class DatabaseSession(Session):
         first rows; a new field does not.
         """
         staged = self._staged[load.load_id]
-        nothing_new = not staged.rows.rows and load.strategy is not WriteStrategy.REPLACE
+        nothing_new = not staged.rows.rows and not load.is_whole
         if not nothing_new or current is None or current.table != table:
             return None
         return columns_if_kept(
@@ -318,7 +347,9 @@ class DatabaseSession(Session):
         if schema is None:
             schema = pa.schema([]) if declared is None else declared
         known = known_columns(current)
-        physical = database.column_identifiers(schema.names, known, database.own_columns)
+        partition_by = load.partitions.fields if load.partitions else ()
+        names = list(dict.fromkeys([*schema.names, *partition_by]))
+        physical = database.column_identifiers(names, known, database.own_columns)
         self._check_width(load, len(physical))
         about = tuple(name for name in database.record_columns if name not in known.values())
         stamp = Stamp(load.load_id, database.load_id_column, database.loaded_at_column, about)

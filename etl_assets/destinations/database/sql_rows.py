@@ -18,6 +18,7 @@ from etl_assets.destinations.database.sql_transaction import (
     hashed,
     stamps,
     table_of,
+    with_marks,
 )
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.destinations.database.values import array
@@ -192,11 +193,20 @@ class SqlRows(SqlTransaction):
         *,
         update: bool,
         unique: bool = False,
+        newer: str | None = None,
     ) -> int:
         if not self.alters_at_once:
             self.index(table, keys)
-        merge = RowMerge(self, table, rows.schema, stamp, keys, update=update, unique=unique)
+        merge = RowMerge(
+            self, table, rows.schema, stamp, keys, update=update, unique=unique, newer=newer
+        )
         return merge.run(rows)
+
+    @override
+    def among(self, name: str, type_: "pa.DataType", values: Sequence[Any]) -> str:
+        same = self.equals(name, type_)
+        each = [f"({with_marks(same, self.literal(one, type_))})" for one in values]
+        return f"({' OR '.join(each)})"
 
     @override
     def scan(

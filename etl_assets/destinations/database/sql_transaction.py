@@ -3,6 +3,7 @@
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,55 @@ class SqlTransaction(SqlTypes, Transaction):
     def count(self, table: TableName, where: str = "") -> int:
         return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
 
+    @override
+    def counts(self, table: TableName, conditions: Sequence[str]) -> list[int]:
+        if len(conditions) == 1:
+            return [self.count(table, conditions[0])]
+        sums = ", ".join(f"SUM(CASE WHEN {one} THEN 1 ELSE 0 END)" for one in conditions)
+        sql = f"SELECT {sums} FROM {self.quoted(table)} WHERE {' OR '.join(conditions)}"
+        return [int(count or 0) for count in self.execute(sql)[0]]
+
+    # Conditions
+
+    @override
+    def literal(self, value: Any, type_: "pa.DataType") -> str:
+        import pyarrow as pa
+
+        if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        if isinstance(value, int):
+            return str(value)
+        if isinstance(value, str):
+            return self.text_literal(value)
+        # The zone is UTC where there is one; the type says so.
+        written = (value.replace(tzinfo=None) if isinstance(value, datetime) else value).isoformat()
+        written = written.replace("T", " ")
+        if pa.types.is_string(type_):
+            return self.text_literal(written)
+        if not isinstance(value, datetime):
+            return f"DATE '{written}'"
+        return self.moment_literal(written, zoned=value.tzinfo is not None)
+
+    def text_literal(self, value: str) -> str:
+        """Return a text as SQL."""
+        doubled = value.replace("'", "''")
+        return f"'{doubled}'"
+
+    def moment_literal(self, written: str, *, zoned: bool) -> str:
+        """Return a date and time as SQL; one that is `zoned` is in UTC."""
+        del zoned
+        return f"TIMESTAMP '{written}'"
+
+    @override
+    def among(self, name: str, type_: "pa.DataType", values: Sequence[Any]) -> str:
+        return f"{quote(name)} IN ({', '.join(self.literal(one, type_) for one in values)})"
+
+    @override
+    def keeps_as_text(self, type_: "pa.DataType") -> bool:
+        import pyarrow as pa
+
+        return bool(pa.types.is_string(self.arrow_type(self.type_name(type_))))
+
     # Changes of tables
 
     @override
@@ -231,6 +281,20 @@ def table_of(
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
     """Return our own columns and their values, in order."""
     return stamp.named(stamp.load_id, now)
+
+
+def unless_newer(condition: str, newer: str | None, other: str = "s") -> str:
+    """Return a condition that holds of the rows `t` that are not greater in a column than those they are merged with.
+
+    Args:
+        condition: What else holds.
+        newer: The column; None to leave the condition as it is.
+        other: The name of what is merged.
+    """
+    if newer is None:
+        return condition
+    name = quote(newer)
+    return f"({condition}) AND COALESCE(NOT (t.{name} > {other}.{name}), TRUE)"
 
 
 def column_list(names: Sequence[str], prefix: str = "") -> str:

@@ -98,6 +98,19 @@ class StateRows:
             (source, partition),
         )
 
+    def stream_states(self, source: str, stream: Stream) -> list[StreamState]:
+        """Return all state rows of a stream: its own, and one for each partition that was loaded.
+
+        Raises:
+            StateError: One is damaged.
+        """
+        found = self._found(
+            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY[:3])} "
+            f"ORDER BY {quote('partition')}",
+            (source, stream.namespace or "", stream.name),
+        )
+        return [sound(one) for one in found if not one.partition.startswith((SPLIT, CONFIG))]
+
     def knows(self, source: str, stream: Stream) -> bool:
         """Return whether a stream has a state row, of whatever partition."""
         key = (source, stream.namespace or "", stream.name)

@@ -173,6 +173,29 @@ class Reading(Protocol):
         """Count a table's rows, or those that meet a condition."""
         ...
 
+    def counts(self, table: TableName, conditions: Sequence[str]) -> list[int]:
+        """Count the rows that meet each of some conditions, in one pass over the table."""
+        ...
+
+    def literal(self, value: Any, type_: "pa.DataType") -> str:
+        """Return a value as SQL, to be compared with a column.
+
+        Args:
+            value: A text, an integer, a boolean, a date, or a datetime without a fraction, with a
+                zone if the column's values have one. Where a column holds times as text, the text
+                is compared without the zone.
+            type_: The column's type.
+        """
+        ...
+
+    def among(self, name: str, type_: "pa.DataType", values: Sequence[Any]) -> str:
+        """Return the condition that a column has exactly one of some values."""
+        ...
+
+    def keeps_as_text(self, type_: "pa.DataType") -> bool:
+        """Return whether the engine keeps values of a type as text."""
+        ...
+
     def scan(
         self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
     ) -> "Iterator[pa.Table]":
@@ -359,6 +382,7 @@ class Transaction(Reading, Protocol):
         *,
         update: bool,
         unique: bool = False,
+        newer: str | None = None,
     ) -> int:
         """Insert the rows whose key is not in the table, and update those that differ.
 
@@ -372,6 +396,7 @@ class Transaction(Reading, Protocol):
             stamp: What our own columns get in rows that are inserted or updated.
             keys: The columns that tell one row from another.
             update: Whether rows that are there are updated.
+            newer: A column: rows that are there and are greater in it are left alone.
             unique: Whether it is known that no two of the rows have one key.
 
         Returns:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.destinations.database.column_types import merged as merged_type
 from etl_assets.destinations.database.column_types import narrowed
+from etl_assets.destinations.database.partition_rows import PartitionRows
 from etl_assets.destinations.database.plan import Plan
 from etl_assets.destinations.database.record_columns import types_of
 from etl_assets.destinations.database.transaction import Transaction
@@ -92,6 +93,8 @@ def _write(tx: Transaction, plan: Plan) -> int:
             table = tx.begin_replace(table, replaced, plan.stamp)
     if not tx.alters_at_once:
         fault("altered")
+    if plan.load.partitions is not None and existing is not None:
+        rows_of_partitions(tx, plan).delete()
     rows = _load(tx, plan, table, types) if plan.staging.rows or plan.tables else 0
     if replaced is not None:
         tx.end_replace(plan.table, table)
@@ -133,7 +136,31 @@ def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa
     _refuse_null_keys(plan, keys)
     columns = [plan.physical[key] for key in keys]
     update = plan.load.on_conflict == "update"
-    return tx.merge(table, rows, plan.stamp, columns, update=update, unique=plan.unique)
+    newer = _newer_by(plan)
+    return tx.merge(
+        table, rows, plan.stamp, columns, update=update, unique=plan.unique, newer=newer
+    )
+
+
+def rows_of_partitions(tx: Transaction, plan: Plan) -> PartitionRows:
+    """Return the rows of the partitions that a plan brings, in their table."""
+    partitions = plan.load.partitions
+    if partitions is None:
+        raise DestinationError(f"No partitions of {plan.table} are loaded.")
+    staged = {f.name: f.type for f in (*(plan.declared or ()), *plan.schema)}
+    columns = {name: plan.physical[name] for name in partitions.fields}
+    return PartitionRows(tx, plan.table, partitions, columns, staged, plan.load.stream.name)
+
+
+def _newer_by(plan: Plan) -> str | None:
+    """Return the column by which a row elsewhere in the table may be newer than the one that came, if there is one.
+
+    The rows of the partitions are gone by then: a key that is still there has moved to another one.
+    """
+    cursor = plan.load.stream.cursor
+    if plan.load.partitions is None or not cursor:
+        return None
+    return plan.physical.get(cursor[0])
 
 
 def merge_keys(plan: Plan) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.destinations.database.sql_transaction import STAGED, column_list
+from etl_assets.destinations.database.sql_transaction import STAGED, column_list, unless_newer
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.naming import quote
 
@@ -23,6 +23,7 @@ class Merge:
         schema: The columns of the rows.
         keys: The columns that tell one row from another.
         stamp: For the columns of our own.
+        newer: A column: rows that are there and are greater in it are left alone.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Merge:
         schema: "pa.Schema",
         keys: Sequence[str],
         stamp: Stamp,
+        newer: str | None = None,
     ) -> None:
         self._execute = execute
         self._target = target
@@ -40,7 +42,9 @@ class Merge:
         self._own = own_values(stamp)
         self._same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         compared = [f for f in schema if f.name not in keys and f.name not in stamp.about]
-        self._differs = " OR ".join(map(_differs, compared))
+        self._differs = ""
+        if compared:
+            self._differs = unless_newer(" OR ".join(map(_differs, compared)), newer)
 
     def keep_last(self) -> None:
         """Of the staged rows that have one key, keep the last to arrive."""

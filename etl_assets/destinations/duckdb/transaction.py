@@ -257,10 +257,11 @@ class DuckDBTransaction(SqlTransaction):
         *,
         update: bool,
         unique: bool = False,
+        newer: str | None = None,
     ) -> int:
         arrived = f"SELECT *, row_number() OVER () AS {ARRIVAL} FROM {_ROWS}"
         self._with_rows(rows, f"CREATE TEMP TABLE {STAGED} AS {arrived}")
-        merge = Merge(self.execute, self.quoted(table), rows.schema, keys, stamp)
+        merge = Merge(self.execute, self.quoted(table), rows.schema, keys, stamp, newer)
         if not unique:
             merge.keep_last()
         columns: list[str] = rows.schema.names
@@ -282,6 +283,12 @@ class DuckDBTransaction(SqlTransaction):
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
         found = self._relation(table, columns, where).to_arrow_table()
         return with_json(found, self.type_names(table))
+
+    @override
+    def moment_literal(self, written: str, *, zoned: bool) -> str:
+        return (
+            f"TIMESTAMPTZ '{written}+00'" if zoned else super().moment_literal(written, zoned=False)
+        )
 
     @override
     def scan(

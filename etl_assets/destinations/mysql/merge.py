@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from etl_assets.destinations.database.sql_transaction import STAGED, column_list, with_marks
+from etl_assets.destinations.database.sql_transaction import (
+    STAGED,
+    column_list,
+    unless_newer,
+    with_marks,
+)
 from etl_assets.naming import quote
 
 ARRIVAL = "_etl_assets_arrival"
@@ -42,13 +47,21 @@ class Merge:
         self._keys = keys
         self._folded = folded
 
-    def run(self, own: Sequence[tuple[str, Any]], *, update: bool, unique: bool) -> int:
+    def run(
+        self,
+        own: Sequence[tuple[str, Any]],
+        *,
+        update: bool,
+        unique: bool,
+        newer: str | None = None,
+    ) -> int:
         """Merge, and return how many rows were inserted or changed.
 
         Args:
             own: Our own columns and their values.
             update: Whether rows that are there are to be changed.
             unique: Whether it is known that no key comes twice.
+            newer: A column: rows that are there and are greater in it are left alone.
         """
         if not unique:
             self._drop_repeated()
@@ -67,7 +80,7 @@ class Merge:
             settings += [f"t.{quote(name)} = ?" for name, _ in own]
             sql = (
                 f"UPDATE {self._target} t JOIN {STAGED} s ON {same} "
-                f"SET {', '.join(settings)} WHERE {differs}"
+                f"SET {', '.join(settings)} WHERE {unless_newer(differs, newer)}"
             )
             written = run(self._connection, sql, constants)[1]
         into = column_list([*self._names, *(name for name, _ in own)])

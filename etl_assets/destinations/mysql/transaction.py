@@ -304,6 +304,7 @@ class MySQLTransaction(FreeColumns):
         *,
         update: bool,
         unique: bool = False,
+        newer: str | None = None,
     ) -> int:
         place, connection, names = self._place(table), self._on(table), rows.schema.names
         types = self.type_names(table)
@@ -320,9 +321,29 @@ class MySQLTransaction(FreeColumns):
         Loader(connection, local_infile=self._local_infile).load(STAGED, rows, ())
         folded = {row[0] for row in self.execute(_FOLDED, (place.schema, place.name))}
         merging = Merge(connection, target, names, keys, folded, about=stamp.about)
-        written = merging.run(stamps(stamp, self.now), update=update, unique=unique)
+        written = merging.run(stamps(stamp, self.now), update=update, unique=unique, newer=newer)
         run(connection, f"DROP TEMPORARY TABLE {STAGED}", ())
         return written
+
+    @override
+    def counts(self, table: TableName, conditions: Sequence[str]) -> list[int]:
+        if self._place(table) != table:  # it is being made, in a session of its own
+            return [self.count(table, one) for one in conditions]
+        return super().counts(table, conditions)
+
+    @override
+    def text_literal(self, value: str) -> str:
+        return f"_utf8mb4 x'{value.encode().hex()}'"  # whatever a backslash means to the session
+
+    @override
+    def among(self, name: str, type_: "pa.DataType", values: Sequence[Any]) -> str:
+        import pyarrow as pa
+
+        if not pa.types.is_string(type_):
+            return super().among(name, type_, values)
+        # Whatever the collation of a table that others have made.
+        texts = ", ".join(f"x'{value.encode().hex()}'" for value in values)
+        return f"CAST({quote(name)} AS BINARY) IN ({texts})"
 
     @override
     def scan(

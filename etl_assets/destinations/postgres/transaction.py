@@ -19,6 +19,7 @@ from etl_assets.destinations.database.sql_transaction import (
     hashed,
     only,
     stamps,
+    unless_newer,
     with_marks,
 )
 from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
@@ -204,10 +205,11 @@ class PostgresTransaction(SqlTransaction):
         *,
         update: bool,
         unique: bool = False,
+        newer: str | None = None,
     ) -> int:
         del unique  # Here it costs little to find out.
         names = rows.schema.names
-        merging = _Merge(self, table, names, keys, stamp, update=update)
+        merging = _Merge(self, table, names, keys, stamp, update=update, newer=newer)
         if table in self._made:
             # There is nothing to merge with, and an index is made faster over rows that are there
             # than row by row.
@@ -236,6 +238,12 @@ class PostgresTransaction(SqlTransaction):
         count = super().count(table, where)
         self.execute("RESET enable_indexonlyscan")
         return count
+
+    @override
+    def moment_literal(self, written: str, *, zoned: bool) -> str:
+        return (
+            f"TIMESTAMPTZ '{written}+00'" if zoned else super().moment_literal(written, zoned=False)
+        )
 
     @override
     def scan(
@@ -316,8 +324,10 @@ class _Merge:
         stamp: Stamp,
         *,
         update: bool,
+        newer: str | None = None,
     ) -> None:
         self.tx = tx
+        self.newer = newer
         self.table = table
         self.target = tx.quoted(table)
         self.names = names
@@ -439,7 +449,8 @@ class _Merge:
     def _differs(self, other: str) -> str:
         # A row that came again as it was is left alone: it keeps its load id, and what is
         # downstream stays fresh.
-        return " OR ".join(self._column_differs(name, other) for name in self.compared)
+        differs = " OR ".join(self._column_differs(name, other) for name in self.compared)
+        return unless_newer(differs, self.newer, other)
 
     def _column_differs(self, name: str, other: str) -> str:
         differs = f"{self._comparable('t', name)} IS DISTINCT FROM {self._comparable(other, name)}"

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from math import copysign
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from etl_assets.destinations.database.sql_transaction import (
     copying,
     hashed,
     stamps,
+    unless_newer,
 )
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.destinations.database.values import array
@@ -176,6 +177,7 @@ class SqliteTransaction(SqlRows):
         *,
         update: bool,
         unique: bool = False,
+        newer: str | None = None,
     ) -> int:
         names, target = rows.schema.names, self.quoted(table)
         if table in self._made:
@@ -193,7 +195,7 @@ class SqliteTransaction(SqlRows):
         self.insert(staged, rows, Stamp("", None, None))
         if not unique:
             self.execute(_keep_last(f"temp.{STAGED}", keys, names))
-        written = self._merge_staged(table, rows.schema, stamp, keys, update=update)
+        written = self._merge_staged(table, rows.schema, stamp, keys, update=update, newer=newer)
         self.execute(f"DROP TABLE temp.{STAGED}")
         return written
 
@@ -205,6 +207,7 @@ class SqliteTransaction(SqlRows):
         keys: Sequence[str],
         *,
         update: bool,
+        newer: str | None,
     ) -> int:
         names, target, own = schema.names, self.quoted(table), stamps(stamp, self.now)
         constants = [value for _, value in own]
@@ -223,7 +226,7 @@ class SqliteTransaction(SqlRows):
             settings += [f"{quote(name)} = ?" for name, _ in own]
             written = self._written(
                 f"UPDATE {target} AS t SET {', '.join(settings)} FROM temp.{STAGED} AS s "
-                f"WHERE {same} AND ({differs})",
+                f"WHERE {same} AND ({unless_newer(differs, newer)})",
                 constants,
             )
         into = column_list([*names, *(name for name, _ in own)])
@@ -234,6 +237,13 @@ class SqliteTransaction(SqlRows):
             f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})",
             constants,
         )
+
+    @override
+    def literal(self, value: Any, type_: "pa.DataType") -> str:
+        import pyarrow as pa
+
+        # Times are texts here, whatever the column is declared as.
+        return super().literal(value, pa.string() if isinstance(value, date) else type_)
 
     def _differs(self, column: str, type_: "pa.DataType") -> str:
         import pyarrow as pa

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.database.sql_transaction import SqlTransaction, column_list, respelled
+from etl_assets.destinations.database.sql_transaction import (
+    SqlTransaction,
+    column_list,
+    respelled,
+    unless_newer,
+)
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.engine.casting import cast
 from etl_assets.engine.start import new_load_id
@@ -221,6 +226,7 @@ class WarehouseTransaction(WarehouseEngine):
         *,
         update: bool,
         unique: bool = False,
+        newer: str | None = None,
     ) -> int:
         del unique  # what it costs to look is little here
         names, own = rows.schema.names, self._stamps(stamp)
@@ -238,7 +244,7 @@ class WarehouseTransaction(WarehouseEngine):
             f"{quote(name)} = {v}" for name, v in own.items()
         ]
         matched = (
-            f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} "
+            f"WHEN MATCHED AND ({unless_newer(differs, newer)}) THEN UPDATE SET {', '.join(settings)} "
             if update and compared
             else ""
         )

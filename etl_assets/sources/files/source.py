@@ -90,6 +90,8 @@ class FileSource(Source):
 
     is_sorted = False
 
+    filters_partitions = True
+
     def __init__(
         self,
         name: str | None = None,

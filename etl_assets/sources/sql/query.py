@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
 from etl_assets.model.key_ranges import RANGE
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.refused import Refusals
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.sources.sql.cursor import Cursor, Span, comparable, has_zone, shifted, typed
+from etl_assets.sources.sql.partitions import PartitionFilter
 from etl_assets.sources.sql.ranges import within
 from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
 from etl_assets.sources.sql.sqlite.times import values_have_zone
@@ -76,6 +78,7 @@ class Query:
         bookmark: Where to begin.
         query: Column = value, and Mage's words.
         rules: How incremental streams are read.
+        partitions: The partitions whose rows alone are read; None for all rows.
 
     Raises:
         ConfigError: The query or a rule does not fit the stream.
@@ -90,6 +93,8 @@ class Query:
         bookmark: Bookmark | None,
         query: Mapping[str, Any] | None,
         rules: Rules,
+        *,
+        partitions: Partitions | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.table = table
@@ -101,10 +106,13 @@ class Query:
         self.offset = self._whole_number(OFFSET)
         self.cursor: Cursor | None = None
         self._filters = [
-            self._filter(name, value) for name, value in self.query.items() if name not in WORDS
+            self.equals(name, value) for name, value in self.query.items() if name not in WORDS
         ]
         self._ranged = self.query.get(RANGE) is not None
         self._within = within(snapshot, table, stream, self.query[RANGE]) if self._ranged else []
+        self._inside = None if partitions is None else PartitionFilter(self, partitions)
+        if self._inside is not None:
+            self._within = [*self._within, self._inside.condition()]
         self._check()
         if stream.cursor:
             self._bounds_given = self._bounds()
@@ -152,7 +160,12 @@ class Query:
 
     # What the query says
 
-    def _filter(self, name: str, value: Any) -> Any:
+    def equals(self, name: str, value: Any) -> Any:
+        """Return the condition that a column has a value, by the database's own idea of equality.
+
+        Raises:
+            ConfigError: There is no such column, or the value does not fit it.
+        """
         column = self.table.columns.get(name)
         if column is None:
             known = [
@@ -241,9 +254,11 @@ class Query:
         """Refuse what would lose rows in silence.
 
         Raises:
-            SourceError: There are rows whose replication key is NULL.
+            SourceError: There are rows whose replication key is NULL, or that are in no partition.
             BookmarkError: The source ends before the bookmark.
         """
+        if self._inside is not None and self.rules.on_null_cursor == "error":
+            self._inside.refuse_nulls(self._filters)
         if self.cursor is None:
             return
         if self.rules.on_null_cursor == "error":
@@ -274,7 +289,7 @@ class Query:
     @property
     def is_whole(self) -> bool:
         """Whether it reads the whole table, but for rows whose replication key is NULL."""
-        if self._filters or self._ranged or self.limit is not None or self.offset:
+        if self._filters or self._within or self.limit is not None or self.offset:
             return False
         if self.cursor is None:
             return True

@@ -21,6 +21,7 @@ from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.key_ranges import KeyRanges
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.request import NO_REQUEST, ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
@@ -152,6 +153,8 @@ class SqlSource(Source):
         self.statement_timeout = statement_timeout
         self.storage_kind = _kind(self._url)
 
+    filters_partitions = True
+
     # Hooks
 
     def test_connection(self) -> None:
@@ -213,7 +216,7 @@ class SqlSource(Source):
             if known and self._fingerprint(snapshot, stream, bookmarks, query) == known:
                 yield Batch([], fingerprint=known)
                 return
-            asked = self._query(snapshot, stream, bookmarks, query)
+            asked = self._query(snapshot, stream, bookmarks, query, request.partitions)
             bound = bound_of(asked)
             refuse_beyond(asked)
             asked.check()
@@ -359,8 +362,10 @@ class SqlSource(Source):
         stream: Stream,
         bookmark: Bookmark | None,
         query: Mapping[str, Any] | None,
+        partitions: Partitions | None = None,
     ) -> Query:
-        return Query(snapshot, self._table(snapshot, stream), stream, bookmark, query, self.rules)
+        table = self._table(snapshot, stream)
+        return Query(snapshot, table, stream, bookmark, query, self.rules, partitions=partitions)
 
     def _fingerprint(
         self,

@@ -1,0 +1,122 @@
+"""The rows of partitions in their table: told by conditions on its columns, deleted and counted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.exceptions import DataError
+from etl_assets.model.partitions import Condition, Partitions, check_time, values_of
+from etl_assets.model.stored import TableName
+from etl_assets.naming import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COUNTED_AT_ONCE = 50
+NO_ROW = "1 = 0"
+
+
+class PartitionRows:
+    """The rows of some partitions in one table.
+
+    Args:
+        tx: An open transaction.
+        table: The table; it is there.
+        partitions: The partitions.
+        columns: The table's column of each of their fields.
+        staged: The types of the rows that were read, by field: where an engine keeps times as text,
+            they say what these are.
+        stream: The stream's name, for errors.
+    """
+
+    def __init__(
+        self,
+        tx: Transaction,
+        table: TableName,
+        partitions: Partitions,
+        columns: Mapping[str, str],
+        staged: "Mapping[str, pa.DataType]",
+        stream: str,
+    ) -> None:
+        self._tx = tx
+        self._table = table
+        self._partitions = partitions
+        self._columns = columns
+        self._staged = staged
+        self._stream = stream
+        schema = tx.schema(table)
+        self._types = {} if schema is None else {field.name: field.type for field in schema}
+
+    def delete(self) -> int:
+        """Delete them; returns how many there were."""
+        where = self.condition()
+        count = self._tx.count(self._table, where)
+        if count:
+            self._tx.execute(f"DELETE FROM {self._tx.quoted(self._table)} WHERE {where}")
+        return count
+
+    def condition(self) -> str:
+        """Return the condition that a row is in one of the partitions."""
+        return _any(self._alternative(one) for one in self._partitions.joined)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows there are of each partition, by its name."""
+        found: dict[str, int] = {}
+        each = self._partitions.each
+        for start in range(0, len(each), COUNTED_AT_ONCE):
+            some = each[start : start + COUNTED_AT_ONCE]
+            conditions = [self._alternative(one.rows) for one in some]
+            counts = self._tx.counts(self._table, conditions)
+            found |= dict(zip((one.name for one in some), counts, strict=True))
+        return found
+
+    def _alternative(self, conditions: Mapping[str, Condition]) -> str:
+        met = [self._met(name, condition) for name, condition in conditions.items()]
+        return f"({' AND '.join(met)})"
+
+    def _met(self, field: str, condition: Condition) -> str:
+        column = self._columns[field]
+        type_ = self._types.get(column)
+        if type_ is None:
+            return NO_ROW  # the column is made with the first rows that have the field
+        if isinstance(condition, frozenset):
+            wanted = values_of(condition, type_, field, self._stream)
+            return self._tx.among(column, type_, wanted) if wanted else NO_ROW
+        meant = self._meant(field, type_)
+        start, end = (self._tx.literal(bound, type_) for bound in condition.bounds(meant))
+        return f"({quote(column)} >= {start} AND {quote(column)} < {end})"
+
+    def _meant(self, field: str, type_: "pa.DataType") -> "pa.DataType":
+        """Return the type of time that a column holds.
+
+        Raises:
+            DataError: It holds none.
+        """
+        import pyarrow as pa
+
+        if pa.types.is_string(type_):
+            meant = self._staged.get(field) or self._written_as(self._columns[field])
+            check_time(meant, field, self._stream)
+            if self._tx.keeps_as_text(meant):
+                return meant
+            raise DataError(
+                f"the column {quote(self._columns[field])} of the table {self._table} holds text, "
+                "so which of its rows are in a window of time cannot be told.",
+                stream=self._stream,
+                field=field,
+                hint="Load the stream anew with full_refresh, so that the column gets its type.",
+            )
+        check_time(type_, field, self._stream)
+        return type_
+
+    def _written_as(self, column: str) -> "pa.DataType":
+        """Return the type of time that the texts of a column are of: no row has come that would say it."""
+        import pyarrow as pa
+
+        is_zoned = self._tx.has_rows(self._table, f"{quote(column)} LIKE '%+00:00'")
+        return pa.timestamp("us", "UTC" if is_zoned else None)
+
+
+def _any(conditions: "Sequence[str] | Iterator[str]") -> str:
+    alternatives = list(conditions)
+    return f"({' OR '.join(alternatives)})" if alternatives else NO_ROW
