@@ -167,6 +167,20 @@ def private_dagster(path: str, text: str) -> Iterator[str]:
             yield f"{path}: line {line}: {name} is private; it belongs in {DAGSTER_PRIVATE}"
 
 
+def unnamed_hook(path: str, text: str) -> Iterator[str]:
+    """A hook that is to be written says which method of which class it is."""
+    for name, node in _definitions(text):
+        is_method = isinstance(node, ast.FunctionDef) and "." in name
+        raised = node.body[-1]
+        if not is_method or not isinstance(raised, ast.Raise) or raised.exc is None:
+            continue
+        said = ast.unparse(raised.exc)
+        if not said.startswith("NotImplementedError"):
+            continue
+        if "type(self).__name__" not in said or node.name not in said:
+            yield f"{path}:{name}: line {raised.lineno}: it does not name its class and itself"
+
+
 def machine_path(path: str, text: str) -> Iterator[str]:
     for number, line in enumerate(text.splitlines(), 1):
         found = MACHINE_PATH.search(line)
@@ -262,6 +276,7 @@ RULES: dict[Rule, Mapping[str, str]] = {
     broad_except: BROAD_EXCEPT_EXCEPTIONS,
     code_from_data: {},
     private_dagster: {},
+    unnamed_hook: {},
 }
 
 
@@ -326,6 +341,8 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (private_dagster, "etl_assets/assets/factory.py", "from dagster._core import x\n"),
     (private_dagster, "etl_assets/assets/factory.py", "import dagster._core.storage\n"),
     (private_dagster, "etl_assets/assets/factory.py", "from dagster import _check\n"),
+    (unnamed_hook, "a.py", "class C:\n    def f(self): raise NotImplementedError\n"),
+    (unnamed_hook, "a.py", "class C:\n    def f(self): raise NotImplementedError('f')\n"),
     (machine_path, "README.md", "see /ho" + "me/ada/project\n"),
     (machine_path, "README.md", "see /wo" + "rk/main\n"),
 ]
@@ -344,6 +361,11 @@ CLEAN: list[tuple[Rule, str, str]] = [
     (code_from_data, "a.py", "import yaml\nyaml.safe_load('1')\nmodel.eval_mode()\n"),
     (private_dagster, DAGSTER_PRIVATE, "from dagster._core import x\n"),
     (private_dagster, "a.py", "import dagster as _dagster\nfrom dagster import asset\n"),
+    (
+        unnamed_hook,
+        "a.py",
+        "class C:\n    def f(self): raise NotImplementedError(f'{type(self).__name__} must override f.')\n",
+    ),
     (machine_path, "README.md", "https://example.com/working/homes\n"),
 ]
 

@@ -106,7 +106,7 @@ class Executor:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override command.")
 
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the config as the connector is to see it."""

@@ -59,7 +59,7 @@ class Place:
 
         Called anew for each sync, also in other processes.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override destination.")
 
     def left_over(self) -> Sequence[str]:
         """Name what no sync may leave behind: temporary files, staging tables.
