@@ -170,8 +170,10 @@ def private_dagster(path: str, text: str) -> Iterator[str]:
 def unnamed_hook(path: str, text: str) -> Iterator[str]:
     """A hook that is to be written says which method of which class it is."""
     for name, node in _definitions(text):
-        is_method = isinstance(node, ast.FunctionDef) and "." in name
+        if not isinstance(node, ast.FunctionDef):
+            continue
         raised = node.body[-1]
+        is_method = any(argument.arg == "self" for argument in node.args.args)
         if not is_method or not isinstance(raised, ast.Raise) or raised.exc is None:
             continue
         said = ast.unparse(raised.exc)
