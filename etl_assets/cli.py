@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except EtlAssetsError as error:
         return _failed(error, str(error), arguments)
-    except Exception as error:  # noqa: BLE001 - whatever a definitions file, a source or a destination raises
+    except Exception as error:  # noqa: BLE001 - whatever a project raises
         return _failed(error, f"{type(error).__name__}: {error}{_place(error)}", arguments)
     return code
 
@@ -54,7 +54,7 @@ def _failed(error: BaseException, text: str, arguments: argparse.Namespace) -> i
 
 
 def _in_its_words(text: str, arguments: argparse.Namespace) -> str:
-    """Name an option as the command has it, `--pip-url`, where an error has the argument of a call, `pip_url=`."""
+    """Return a hint in which arguments (`pip_url=`) are named as options (`--pip-url`)."""
 
     def as_flag(found: re.Match[str]) -> str:
         name = found["name"]
@@ -155,11 +155,9 @@ def _state(arguments: argparse.Namespace) -> int:
 def _sample(arguments: argparse.Namespace) -> int:
     from etl_assets.sample import make_shop
 
-    what = (
-        "customers, 2 rows; orders, 3 rows"
-        if make_shop(arguments.file)
-        else "it is there already, and stays as it is"
-    )
+    what = "it is there already, and stays as it is"
+    if make_shop(arguments.file):
+        what = "customers, 2 rows; orders, 3 rows"
     _say(f"{arguments.file}: {what}. Its url: sqlite:///{arguments.file}")
     return 0
 
@@ -203,7 +201,7 @@ def _verb(store: Any, arguments: argparse.Namespace) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes options anywhere: argparse itself would give up on `state get --duckdb w.duckdb shop/orders`."""
+    """Takes options anywhere, as in `state get --duckdb w.duckdb shop/orders`, unlike argparse."""
 
     intermixed = False
     _again = False
