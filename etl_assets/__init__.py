@@ -1,4 +1,4 @@
-"""Move data as Dagster assets: each selected stream of a source becomes an asset whose materialization runs the sync.
+"""Move data as Dagster assets: materializing the asset of a stream runs its sync.
 
 ```python
 from etl_assets import DuckDBDestination, SqlSource, stream_assets
@@ -232,7 +232,7 @@ _MODULES = {
         "version",
     ),
 }
-"""Modules that scripts written for PyAirbyte reach by `ab.caches`, without an import of their own."""
+"""Modules that scripts written for PyAirbyte use as `ab.caches`, without importing them."""
 
 
 _NOT_TAKEN_OVER = {"cloud", "mcp"}

@@ -1,4 +1,4 @@
-"""What sources and destinations have in common for a script, under the name that PyAirbyte has for it."""
+"""The common base of sources and destinations for scripts, under PyAirbyte's name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,10 +27,7 @@ class ConnectorBase:
 
     @property
     def config_hash(self) -> str | None:
-        """A one-way hash of the config with its secrets.
-
-        None where there is none, or it cannot be hashed.
-        """
+        """A one-way hash of the config with its secrets, or None if it cannot be hashed."""
         return configuring.hash_of(self)
 
     @property
@@ -45,7 +42,7 @@ class ConnectorBase:
         return None
 
     def set_config(self, config: Mapping[str, Any], *, validate: bool = True) -> None:
-        """Take a config; streams of a source that were selected before there was one are selected now.
+        """Set the config. Streams that were selected before there was one are selected now.
 
         Raises:
             ConnectorConfigInvalidError: It is not what `config_spec` asks for.
@@ -66,7 +63,9 @@ class ConnectorBase:
         Raises:
             ConnectorConfigInvalidError: Names the place and the rule; never shows the value.
         """
-        configuring.validate(self, self.get_config() if config is None else config)
+        if config is None:
+            config = self.get_config()
+        configuring.validate(self, config)
 
     def print_config_spec(
         self,

@@ -23,10 +23,7 @@ class AirbyteMessageIterator(Iterator[Mapping[str, Any]]):
 
     @classmethod
     def from_read_result(cls, read_result: Any) -> Self:
-        """Return the records of what was read into a cache.
-
-        The columns that the cache has added are left out.
-        """
+        """Return the records in a cache, without the columns that the cache has added."""
         return cls(_records(read_result))
 
 

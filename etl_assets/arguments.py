@@ -1,4 +1,4 @@
-"""What the calls of a script are given: a wrong argument is an error of ours that says what to give."""
+"""Checks the arguments of a script's calls: an error about one says what to pass."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -102,21 +102,22 @@ def refuse_unknown_options(
     more: Iterable[str] = (),
     inside: Iterable[str] = (),
 ) -> None:
-    """Refuse options that neither a class nor those it is made from have: they would have no effect.
+    """Refuse options that neither a class nor its bases have, because they would have no effect.
 
     Args:
         called: What was called, for the message.
         kind: The class.
-        options: Those that were given.
-        more: Those that it takes beside the ones that its constructors name.
-        inside: Those that constructors name and nobody else may give.
+        options: The options that were given.
+        more: Options that it takes in addition to those of its constructors.
+        inside: Options of the constructors that a caller must not pass.
 
     Raises:
-        ArgumentTypeError: One is unknown; names the nearest that there is.
+        ArgumentTypeError: One is unknown. The error names the nearest known one.
     """
-    known = {name for each in kind.__mro__ for name in words_of(vars(each).get("__init__"))} - set(
-        inside
-    ) | set(more)
+    known: set[str] = set()
+    for each in kind.__mro__:
+        known.update(words_of(vars(each).get("__init__")))
+    known = known - set(inside) | set(more)
     for name in options:
         if name not in known:
             raise ArgumentTypeError(
@@ -149,7 +150,7 @@ def words_of(function: Any) -> list[str]:
 
 
 def hint_for(unknown: Iterable[str], known: Iterable[str]) -> str:
-    """Return the hint for a call with unknown arguments: the nearest that it takes, or all of them."""
+    """Return the hint for a call with unknown arguments: the nearest known ones, or all."""
     known = list(known)
     near = [did_you_mean(name, known) for name in sorted(unknown)]
     return " ".join(dict.fromkeys(near)) or f"It takes: {', '.join(known) or 'nothing'}."

@@ -4,5 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 ConfigChangeCallback = Callable[[dict[str, Any]], None]
-"""Takes the whole new config when a connector has changed it (a token that was renewed). What it raises fails the sync:
-a token that was not saved is lost."""
+"""Called with the whole new config when a connector has changed it, such as to renew a token.
+
+If it raises, the sync fails, because a token that is not saved is lost.
+"""

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except EtlAssetsError as error:
         return _failed(error, str(error), arguments)
-    except Exception as error:  # noqa: BLE001 - whatever a definitions file, a source or a destination raises
+    except Exception as error:  # noqa: BLE001 - whatever a project raises
         return _failed(error, f"{type(error).__name__}: {error}{_place(error)}", arguments)
     return code
 
@@ -54,7 +54,7 @@ def _failed(error: BaseException, text: str, arguments: argparse.Namespace) -> i
 
 
 def _in_its_words(text: str, arguments: argparse.Namespace) -> str:
-    """Name an option as the command has it, `--pip-url`, where an error has the argument of a call, `pip_url=`."""
+    """Return a hint in which arguments (`pip_url=`) are named as options (`--pip-url`)."""
 
     def as_flag(found: re.Match[str]) -> str:
         name = found["name"]
@@ -130,14 +130,14 @@ def _connector(arguments: argparse.Namespace) -> Any:
 
 
 _CONNECTOR_OPTIONS = {
-    "version": "of its package, or the tag of its image",
+    "version": "version of its package, or tag of its image",
     "pip_url": "what pip installs",
-    "local_executable": "a program that is there",
+    "local_executable": "a program that is installed already",
     "docker_image": "an image",
     "source_manifest": "path or URL of a low-code manifest",
     "use_python": "version or path of its interpreter",
     "install_root": "the directory of all environments",
-    "protocol": "airbyte or singer, where the name does not tell",
+    "protocol": "airbyte or singer, if the name does not tell",
 }
 
 
@@ -155,11 +155,9 @@ def _state(arguments: argparse.Namespace) -> int:
 def _sample(arguments: argparse.Namespace) -> int:
     from etl_assets.sample import make_shop
 
-    what = (
-        "customers, 2 rows; orders, 3 rows"
-        if make_shop(arguments.file)
-        else "it is there already, and stays as it is"
-    )
+    what = "it is there already, and stays as it is"
+    if make_shop(arguments.file):
+        what = "customers, 2 rows; orders, 3 rows"
     _say(f"{arguments.file}: {what}. Its url: sqlite:///{arguments.file}")
     return 0
 
@@ -203,7 +201,7 @@ def _verb(store: Any, arguments: argparse.Namespace) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes options anywhere: argparse itself would give up on `state get --duckdb w.duckdb shop/orders`."""
+    """Takes options anywhere, as in `state get --duckdb w.duckdb shop/orders`, unlike argparse."""
 
     intermixed = False
     _again = False
@@ -253,15 +251,15 @@ def _parser() -> argparse.ArgumentParser:
     verbs = state.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_verbs(verbs)
 
-    sample = _command(commands, "sample", "make a small shop in SQLite, to try things out with")
+    sample = _command(
+        commands, "sample", "create a small SQLite database of a shop, to try things out"
+    )
     sample.add_argument(
-        "file", type=Path, metavar="FILE", help="the file, such as shop.db; none is written over"
+        "file", type=Path, metavar="FILE", help="such as shop.db; an existing file is kept"
     )
     sample.set_defaults(run=_sample)
 
-    connectors = _command(
-        commands, "connectors", "install connectors of others, list them, ask one"
-    )
+    connectors = _command(commands, "connectors", "install, list and ask third-party connectors")
     connectors.intermixed = False
     _add_connector_verbs(connectors.add_subparsers(title="verbs", required=True, metavar="VERB"))
     return parser
@@ -296,7 +294,7 @@ def _add_connector_verbs(verbs: Any) -> None:
         parser.add_argument(
             "--use-properties",
             action="store_true",
-            help="the tap takes its catalog by --properties, as old ones do",
+            help="pass the catalog by --properties, as old taps require",
         )
     for verb, parser in zip(("check", "spec", "discover"), asked, strict=True):
         parser.set_defaults(run=_connectors_ask, verb=verb)
@@ -314,12 +312,12 @@ def _add_verbs(verbs: Any) -> None:
         verbs, "rewind", "go back to what a stream was after a load; deletes rows that came later"
     )
     _add_stream(one)
-    one.add_argument("load_id", metavar="LOAD_ID", help="of the last load that stays")
-    one = _verb_parser(verbs, "rename", "give the states of a source to another name")
-    one.add_argument("old", metavar="OLD", help="the name so far")
-    one.add_argument("new", metavar="NEW", help="the name from now on")
+    one.add_argument("load_id", metavar="LOAD_ID", help="the last load that stays")
+    one = _verb_parser(verbs, "rename", "store the states of a source under another name")
+    one.add_argument("old", metavar="OLD", help="the present name")
+    one.add_argument("new", metavar="NEW", help="the new name")
     one = _verb_parser(verbs, "import", "take over the bookmarks of a Singer or Mage state file")
-    one.add_argument("source", metavar="SOURCE", help="whose streams they are")
+    one.add_argument("source", metavar="SOURCE", help="the source of the streams")
     one.add_argument("file", metavar="FILE", type=Path, help='holds {"bookmarks": {stream: {...}}}')
     _add_force(one)
 
@@ -340,10 +338,10 @@ def _verb_parser(verbs: Any, name: str, help_: str) -> _Parser:
     parser = _command(verbs, name, help_)
     _add_definitions(parser)
     parser.add_argument(
-        "--destination", type=int, metavar="N", help="which one, where the definitions have several"
+        "--destination", type=int, metavar="N", help="which one, if the definitions have several"
     )
     parser.add_argument(
-        "--duckdb", type=Path, metavar="PATH", help="a DuckDB file in place of definitions"
+        "--duckdb", type=Path, metavar="PATH", help="a DuckDB file instead of definitions"
     )
     parser.set_defaults(run=_state, verb=name)
     return parser
@@ -358,10 +356,10 @@ def _add_definitions(parser: argparse.ArgumentParser) -> None:
 
 def _add_stream(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("stream", metavar="SOURCE/STREAM", help="such as shop/orders")
-    parser.add_argument("--partition", help="of the stream, where it has several")
+    parser.add_argument("--partition", help="the partition, if the stream has several")
 
 
 def _add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--force", action="store_true", help="also where the bookmark has other keys than before"
+        "--force", action="store_true", help="even if the bookmark has other keys than before"
     )

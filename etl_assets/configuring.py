@@ -33,7 +33,7 @@ def is_configured(owner: Any) -> bool:
 
 
 def spec_of(owner: Any) -> dict[str, Any]:
-    """Return the JSON Schema of an owner's config: that of its class's `Options`, if it has such a model."""
+    """Return the JSON Schema of an owner's config, which is that of `Options` if it has that."""
     model = getattr(type(owner), "Options", None)
     found: dict[str, Any] = model.model_json_schema() if model is not None else {}
     return found
@@ -101,9 +101,11 @@ def validate(owner: Any, config: Mapping[str, Any]) -> None:
 
 
 def _readable(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a specification without the properties' schemas that are none, so that the others and what must be there
-    still count: taps made with some versions of the Singer SDK have one for `stream_maps`.
-    """  # noqa: D205 - one sentence
+    """Return a specification in which a property without a valid schema has an empty one.
+
+    The other properties are still checked. Taps that use some versions of the Singer SDK have an
+    invalid schema for `stream_maps`.
+    """
     import jsonschema
 
     def is_schema(prop: Any) -> bool:
@@ -118,16 +120,15 @@ def _readable(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = spec.get("properties")
     if not isinstance(properties, Mapping):
         return spec
-    return {
-        **spec,
-        "properties": {name: prop if is_schema(prop) else {} for name, prop in properties.items()},
-    }
+    checked = {name: prop if is_schema(prop) else {} for name, prop in properties.items()}
+    return {**spec, "properties": checked}
 
 
 def _with_enums(schema: Any) -> Any:
     """Return a JSON Schema with `enum` in place of `const`, which jsonschema 2 does not know.
 
-    That version is singer-python's; without `const`, all the choices of a `oneOf` would fit.
+    singer-python requires that version. If `const` were ignored, every choice of a `oneOf` would
+    match.
     """
     if isinstance(schema, list):
         return [_with_enums(item) for item in schema]
@@ -167,7 +168,8 @@ def print_spec(owner: Any, format_: str, *, output_file: Path | str | None, stde
     if output_file is not None:
         Path(output_file).write_text(text, encoding="utf-8")
     else:
-        (sys.stderr if stderr else sys.stdout).write(text)
+        stream = sys.stderr if stderr else sys.stdout
+        stream.write(text)
 
 
 def check(owner: Any) -> None:
@@ -182,9 +184,7 @@ def check(owner: Any) -> None:
             hint=error.hint,
         ) from error
     shown = getattr(owner, "shown_by_check", None)  # of one that has no check
-    said = (
-        f"{name_of(owner)}: {shown}."
-        if shown
-        else f"Connection check succeeded for {name_of(owner)}."
-    )
+    said = f"Connection check succeeded for {name_of(owner)}."
+    if shown:
+        said = f"{name_of(owner)}: {shown}."
     print(said)  # noqa: T201 - to the person at the script

@@ -21,10 +21,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class NotConfinedError(Exception):
-    """A name stands for nothing that may be read below the folder.
-
-    The message says why, as the end of a sentence.
-    """
+    """A name does not lead to a file that may be read; the message is the end of a sentence."""
 
 
 class Folder:

@@ -71,10 +71,10 @@ class DatasetBase(ABC):
 
     @checked(max_chunk_size=(int, "a whole number"))
     def to_arrow(self, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "ds.Dataset":
-        """Return the records as a dataset that can be read again and again, without holding them in memory.
+        """Return the records as a dataset that can be read many times and is not held in memory.
 
         Args:
-            max_chunk_size: Rows of a batch.
+            max_chunk_size: The number of rows of a batch.
         """
         return to_dataset(self.tables(max_chunk_size), chunk_rows=max_chunk_size)
 
@@ -91,10 +91,7 @@ class DatasetBase(ABC):
         return pa.concat_tables([conform(table, schema) for table in tables])
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return the records as a DataFrame that holds every value exactly.
-
-        Objects and lists are Python's.
-        """
+        """Return the records as a DataFrame with exact values; objects and lists are Python's."""
         return to_pandas(self.to_arrow_table(), with_objects=True)
 
     def to_polars(self) -> Any:
@@ -157,14 +154,15 @@ class LazyDataset(DatasetBase):
     def __init__(self, iterator: Iterable[Mapping[str, Any]], *, stream_metadata: Stream) -> None:
         super().__init__(stream_metadata)
         self._iterable = iterator
-        self._once = iter(iterator) is iterator if isinstance(iterator, Iterator) else False
+        self._once = isinstance(iterator, Iterator) and iter(iterator) is iterator
         self._begun = False
 
     @override
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         if self._once and self._begun:
             raise InputError(
-                f"The records of stream {self._stream.name!r} have been read, and can be read only once.",
+                f"The records of stream {self._stream.name!r} have been read, and can be read only "
+                "once.",
                 hint="Keep them with fetch_all() before reading.",
                 stream=self._stream.name,
             )
@@ -235,7 +233,7 @@ class TableReader(Protocol):
     def snapshot(
         self, table: TableName, where: Sequence[str], chunk_rows: int, without: Collection[str] = ()
     ) -> "ds.Dataset":
-        """Return the rows of a table that meet every condition, as they are now, without some of the columns."""
+        """Return the rows of a table that meet every condition, without some of the columns."""
         ...
 
     def count(self, table: TableName, where: Sequence[str]) -> int:
@@ -243,7 +241,7 @@ class TableReader(Protocol):
         ...
 
     def condition(self, expression: Any) -> str:
-        """Return a condition as SQL text: a text as it is, an expression of SQLAlchemy's by the database's dialect."""
+        """Return a condition as SQL: a text as it is, an expression in the database's dialect."""
         ...
 
     def sql_table(self, stream_name: str) -> "Table":
@@ -252,15 +250,13 @@ class TableReader(Protocol):
 
 
 class SQLDataset(DatasetBase):
-    """The rows of a stored table that meet conditions.
-
-    Read when they are asked for, each time anew.
+    """The rows of a stored table that meet conditions, which are read anew each time.
 
     Args:
-        cache: Holds the table.
+        cache: The cache with the table.
         stream_name: The stream.
-        conditions: SQL texts; a row meets all of them.
-        stream_configuration: The stream, where the caller knows more of it than the table (its
+        conditions: Conditions in SQL, all of which a row has to meet.
+        stream_configuration: The stream, if the caller knows more about it than the table (its
             keys).
     """
 
@@ -321,10 +317,10 @@ class SQLDataset(DatasetBase):
         return self.to_arrow().to_table()
 
     def with_filter(self, *filter_expressions: Any) -> "SQLDataset":
-        """Return the rows that meet these conditions, too: SQL texts, or expressions of SQLAlchemy's.
+        """Return the rows that also meet these conditions: SQL texts or SQLAlchemy expressions.
 
-        Every way to read the result honours them. A text is SQL as it stands: never make one of
-        what users typed.
+        They apply however the result is read. A text is used as SQL without a change: never make
+        one of what users typed.
         """
         more = [self._cache.condition(expression) for expression in filter_expressions]
         return SQLDataset(self._cache, self._stream_name, [*self._conditions, *more], self._stream)
@@ -364,7 +360,4 @@ class CachedDataset(SQLDataset):
 
 
 class DatasetMap(Mapping[str, DatasetBase]):
-    """Datasets by stream: a kind to check for.
-
-    What a read gives, and the `streams` of a cache, are such mappings.
-    """
+    """Datasets by stream, such as the result of a read and the `streams` of a cache."""

@@ -1,7 +1,4 @@
-"""Where scripts of PyAirbyte's first versions import `get_source` from.
-
-Nothing here is experimental any more.
-"""
+"""The module from which scripts for PyAirbyte's first versions import `get_source`."""
 
 from etl_assets.sources.connectors import get_source
 

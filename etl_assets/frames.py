@@ -1,4 +1,4 @@
-"""Arrow tables as what people work with: pandas, polars, a DuckDB relation, rows, a dataset of batches."""
+"""Arrow tables as pandas, polars, a DuckDB relation, rows, or a dataset of batches."""
 
 import shutil
 import tempfile
@@ -142,14 +142,14 @@ def json_as_text(table: "pa.Table") -> "pa.Table":
 def to_dataset(
     tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path | None = None
 ) -> "ds.Dataset":
-    """Return tables as a dataset that can be read again and again: they wait in an Arrow file, not in memory.
+    """Return tables as a dataset that can be read many times, from an Arrow file on disk.
 
-    The file goes with the dataset.
+    The file is removed together with the dataset.
 
     Args:
-        tables: Their types may differ; the dataset has types that hold them all.
-        chunk_rows: At most so many rows are in one of its batches.
-        directory: Where the file is made; by default where temporary files are.
+        tables: The tables. Their types may differ; the dataset has types that hold all values.
+        chunk_rows: The most rows of one batch.
+        directory: Where the file is made, by default where temporary files are.
     """
     import pyarrow as pa
     import pyarrow.fs
@@ -177,7 +177,7 @@ def to_dataset(
 
 
 def _files() -> Any:
-    """Return a handler of local files for reading, which lives as long as anything that reads through it."""
+    """Return a read-only handler of local files, which lives as long as what reads through it."""
     from pyarrow import fs
 
     local = fs.LocalFileSystem()

@@ -1,6 +1,4 @@
-"""Where the library logs: under `etl_assets`, by Python's own `logging`.
-
-It writes no file of its own.
+"""The loggers of the library: Python's own, below `etl_assets`. It writes no log file.
 
 ```python
 import logging
@@ -25,10 +23,7 @@ _warned: set[str] = set()
 
 
 def get_global_file_logger() -> logging.Logger:
-    """Return the logger of the library, by PyAirbyte's name.
-
-    Whether it goes to a file, the script's handlers say.
-    """
+    """Return the logger of the library, by PyAirbyte's name; a script adds its own handlers."""
     return masked_logger(NAME)
 
 
@@ -67,28 +62,25 @@ def new_passthrough_file_logger(connector_name: str) -> logging.Logger:
 
 
 TAGS_CHARACTERS = 1_000
-"""How much of the tags a line of the log shows.
-
-A handler finds all of them in the record's `tags`.
-"""
+"""How many characters of the tags a log line shows; the record's `tags` has all of them."""
 
 _PYTHON = ("exc_info", "extra", "stack_info", "stacklevel")
 """What Python's own loggers take beside a message."""
 
 
 class Logger(logging.LoggerAdapter[logging.Logger]):
-    """A source's or destination's logger: it takes Mage's `tags` at every level, and hands on whatever else is asked.
+    """The logger of a source or destination, which takes Mage's `tags` at every level.
 
     ```python
     self.logger.info("Load data started.", tags={"stream": "users"})
     ```
 
     Args:
-        caller: Whose logger it is, or its name: it logs to `etl_assets.<its class>` where no
-            `logger` is given.
-        log_to_stdout: Taken for Mage's sake: standard output is the protocol's alone.
-        logger: Where it logs: one of Python's loggers, or another of these.
-        verbose: With 0 it says nothing.
+        caller: The object that logs, or a name. Without a `logger`, it logs to
+            `etl_assets.<its class>`.
+        log_to_stdout: Has no effect, because standard output belongs to the protocol. Mage has it.
+        logger: One of Python's loggers, or another one of this class.
+        verbose: 0 turns the log off.
     """
 
     def __init__(
@@ -98,9 +90,9 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
         logger: Any = None,
         verbose: int = 1,
     ) -> None:
-        name = (
-            caller if isinstance(caller, str) else type(self if caller is None else caller).__name__
-        )
+        name = caller
+        if not isinstance(name, str):
+            name = type(self if caller is None else caller).__name__
         given = logger.logger if isinstance(logger, Logger) else logger
         super().__init__(masked_logger(f"{NAME}.{name}" if given is None else given), {})
         self.caller = caller

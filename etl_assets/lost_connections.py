@@ -1,7 +1,7 @@
-"""Which errors of database drivers say that a connection is lost, or that there is none to be had just now.
+"""Which errors of database drivers say that a connection is lost or not available now.
 
-Sources and destinations ask this; what else an error means is theirs. A driver says it by SQLSTATE,
-by a number of its own, or, where the server could say nothing any more, in words alone.
+Sources and destinations ask this; they decide themselves what other errors mean. A driver says it
+by SQLSTATE, by a number of its own, or, if the server could not say anything, only in words.
 """
 
 import re
@@ -26,15 +26,16 @@ _NUMBERS = frozenset(
 _WORDS = re.compile(
     r"connection.{0,40}\b(lost|closed|reset|terminated|aborted|timed out|bad)\b"
     r"|\b(closed|terminating) (the )?connection"
-    r"|cursor already closed|broken pipe|eof detected|unexpected eof|consuming input failed|server closed"
-    r"|no message from the libpq|another command is already in progress|packet sequence number wrong"
+    r"|cursor already closed|broken pipe|eof detected|unexpected eof|consuming input failed"
+    r"|server closed|no message from the libpq|another command is already in progress"
+    r"|packet sequence number wrong"
     r"|too many (clients|connections)|shutting down|starting up|in recovery mode",
     re.IGNORECASE | re.DOTALL,
 )
 _OF_A_FILE = re.compile(r"could not set lock|conflicting lock|locking protocol", re.IGNORECASE)
-"""Databases in a file have no connection to lose.
+"""Drivers of databases in a file, which have no connection to lose.
 
-One that they speak of is somebody's column or table.
+If their errors contain such words, these are names of columns or tables.
 """
 _IN_A_FILE = {"sqlite3", "duckdb", "_duckdb"}
 """Where their errors are from."""
@@ -42,7 +43,7 @@ _STATE = re.compile(r"(?=.*\d)[0-9A-Z]{5}")
 
 
 def sqlstate(error: BaseException) -> str:
-    """Return the SQLSTATE that a driver's error has, as an attribute or (ODBC) as its first argument; "" for none."""
+    """Return the SQLSTATE of a driver's error, an attribute or (ODBC) its first argument, or ""."""
     given: Any = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     if isinstance(given, str):
         return given
@@ -51,7 +52,7 @@ def sqlstate(error: BaseException) -> str:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Return whether a driver's error says that its connection is lost, or that there is none to be had just now."""
+    """Return whether a driver's error says that a connection is lost or not available now."""
     state = sqlstate(error)
     if state:
         return state.startswith(_STATES)

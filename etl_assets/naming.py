@@ -13,7 +13,7 @@ from etl_assets.exceptions import ConfigError, shorten
 
 HASH_CHARACTERS = 8
 OWN_TABLES = "_etl_assets_"
-"""With this begin the tables that this library keeps in a database: states, the ledger, staged rows."""
+"""The beginning of the names of this library's own tables: states, the ledger, staged rows."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -21,9 +21,7 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 def normalise(name: str) -> str:
     """Return PyAirbyte's form of a name: `Order-ID` is `order_id`, `2x` is `_2x`."""
-    text = "".join(
-        character if character.isalnum() or character == "_" else "_" for character in name.lower()
-    )
+    text = "".join(one if one.isalnum() or one == "_" else "_" for one in name.lower())
     if not text:
         return "_"
     return f"_{text}" if text[0].isdigit() else text
@@ -58,13 +56,13 @@ def style(name: str) -> Callable[[str], str]:
 
 
 def with_hash(name: str, original: str, max_bytes: int) -> str:
-    """Return a name that ends in a hash of the original and is at most `max_bytes` long in UTF-8."""
+    """Return a name of at most `max_bytes` in UTF-8 that ends in a hash of the original."""
     tail = "_" + sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_CHARACTERS]
     return cut(name, max_bytes - len(tail)) + tail
 
 
 def cut(name: str, max_bytes: int) -> str:
-    """Return the longest beginning of a name that is at most `max_bytes` long in UTF-8, whole characters only."""
+    """Return the longest beginning of a name that has at most `max_bytes` in UTF-8."""
     return name.encode()[:max_bytes].decode(errors="ignore")
 
 
@@ -118,7 +116,7 @@ def identifiers(
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether a text holds no unpaired surrogate: nothing outside of Python could hold one."""
+    """Return whether a text has no unpaired surrogate, which only Python could store."""
     return text.isascii() or SURROGATE.search(text) is None
 
 

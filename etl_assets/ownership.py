@@ -1,6 +1,6 @@
-"""What tells a folder of ours from anybody else's: who owns it, and a file in it with a text that only we write there.
+"""What proves that a folder is ours: its owner, and a file in it with a text that only we write.
 
-A sweep removes nothing that is not proven ours in this way, however much it looks like it.
+A sweep only removes what is proven to be ours in this way, whatever else looks like it.
 """
 
 import os
@@ -26,11 +26,8 @@ def is_ours(folder: Path, name: str, descriptor: int) -> bool:
     wanted = mark(name)
     try:
         found, file = folder.lstat(), os.fstat(descriptor)
-        if (
-            not stat.S_ISDIR(found.st_mode)
-            or not stat.S_ISREG(file.st_mode)
-            or file.st_size != len(wanted)
-        ):
+        are_of_their_kinds = stat.S_ISDIR(found.st_mode) and stat.S_ISREG(file.st_mode)
+        if not are_of_their_kinds or file.st_size != len(wanted):
             return False
         return (
             found.st_uid == file.st_uid == os.getuid()

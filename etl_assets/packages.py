@@ -1,4 +1,4 @@
-"""What pip installs for a module that cannot be imported: our extras, and SQLAlchemy's drivers and dialects."""
+"""What to install for a module that cannot be imported: our extras, drivers and dialects."""
 
 from importlib import import_module
 from types import ModuleType
@@ -34,7 +34,7 @@ DRIVERS = {
     "pyodbc": "pyodbc",
     "singer_sdk": "singer-sdk",
 }
-"""The package that brings a driver of SQLAlchemy's, or another module that we use and have no extra for."""
+"""The packages of SQLAlchemy's drivers, and of other modules for which there is no extra."""
 
 DIALECTS = {
     "awsathena": "pyathena",
@@ -79,9 +79,8 @@ def require(module: str, user: str) -> ModuleType:
 
 
 def install(module: str) -> str:
-    """Return the command that brings a module."""
-    # The module that is missing may be one inside of a package, or one that the package needs
-    # itself.
+    """Return the command that installs a module."""
+    # The missing module may be a part of a package, or one that the package itself needs.
     for name in (module, module.partition(".")[0]):
         if name in EXTRAS:
             return f'pip install "etl-assets[{EXTRAS[name]}]"'
@@ -115,9 +114,7 @@ def missing_dialect(drivername: str, where: str) -> ConfigError:
         where: Which connection, as the error's first words.
     """
     package = DIALECTS.get(drivername.partition("+")[0])
-    hint = (
-        f"pip install {package}"
-        if package
-        else "Check the beginning of the url, or install what brings its dialect."
-    )
+    hint = "Check the beginning of the url, or install what brings its dialect."
+    if package:
+        hint = f"pip install {package}"
     return ConfigError(f"{where}: there is no dialect for {drivername!r}.", hint=hint)

@@ -1,6 +1,6 @@
-"""Progress, as it is shown: live on a terminal and in a notebook, by a plain line now and then elsewhere.
+"""How progress is shown: live on a terminal and in a notebook, and as plain lines elsewhere.
 
-A run of Dagster's has a `ProgressBar` beside its log; a script's read or write has a
+A run of Dagster has a `ProgressBar` beside its log. A read or write of a script has a
 `ProgressTracker`.
 """
 
@@ -86,13 +86,9 @@ class ProgressBar:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         wanted = _LINES.get(ProgressStyle(style), ProgressStyle(style))
-        self._stream = (
-            stream
-            if stream is not None
-            else _terminal()
-            if wanted is ProgressStyle.BAR
-            else sys.stderr
-        )
+        if stream is None:
+            stream = _terminal() if wanted is ProgressStyle.BAR else sys.stderr
+        self._stream = stream
         if wanted is ProgressStyle.AUTO:
             wanted = ProgressStyle.BAR if self._stream.isatty() else ProgressStyle.PLAIN
         self.style = wanted
@@ -159,7 +155,7 @@ class ProgressBar:
 
 
 def _terminal() -> TextIO:
-    """Return where a bar that was asked for is seen: Dagster captures a step's standard error, not the terminal."""
+    """Return the terminal, for a bar that was asked for: Dagster captures standard error."""
     if not sys.stderr.isatty():
         with contextlib.suppress(OSError):
             return Path("/dev/tty").open("w", encoding="utf-8")
@@ -209,9 +205,9 @@ class ProgressTracker:
         self._began = clock()
         self._ended: float | None = None
         wanted = ProgressStyle(style or ProgressStyle.AUTO)
-        self.style = shown_style(
-            chosen_style() if wanted is ProgressStyle.AUTO else wanted, stream or sys.stderr
-        )
+        if wanted is ProgressStyle.AUTO:
+            wanted = chosen_style()
+        self.style = shown_style(wanted, stream or sys.stderr)
         self._display: Display | None = _display(self.style, stream or sys.stderr)
 
     @property
@@ -242,7 +238,8 @@ class ProgressTracker:
     @property
     def elapsed_seconds(self) -> float:
         """Seconds since the beginning, up to the end where there was one."""
-        return (self._clock() if self._ended is None else self._ended) - self._began
+        until = self._clock() if self._ended is None else self._ended
+        return until - self._began
 
     def tally(self, stream: str, rows: int, bytes_: int, seconds: float) -> None:
         """Record how far a stream is: totals, not what came since the last call."""

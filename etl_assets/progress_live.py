@@ -63,9 +63,8 @@ class TerminalTable:
 
         table = Table()
         for position, heading in enumerate(HEADINGS):
-            table.add_column(
-                heading, justify="right" if 0 < position < len(HEADINGS) - 1 else "left"
-            )
+            is_number = 0 < position < len(HEADINGS) - 1
+            table.add_column(heading, justify="right" if is_number else "left")
         for one in self._streams:
             table.add_row(*map(Text, cells(one)))
         return table

@@ -30,7 +30,7 @@ class StreamProgress:
 
     @property
     def about(self) -> int | None:
-        """About how many it will have, while that is of use: once it has ended, it has as many as it has."""
+        """About how many rows it will have, as long as it is being read."""
         return self.expected if self.state == "reading" else None
 
 
@@ -43,7 +43,7 @@ def describe(
     *,
     expected: int | None = None,
 ) -> str:
-    """Return one line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
+    """Return a line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s`."""
     size = f", {size_text(bytes_)}" if bytes_ else ""
     rate = f" ({rows / seconds:,.0f} rows/s)" if seconds > 0 and rows else ""
     more = f", {detail}" if detail else ""
@@ -51,11 +51,10 @@ def describe(
 
 
 def count_text(rows: int, expected: int | None) -> str:
-    """Return a count such as `336,776 of about 400,000`.
-
-    An estimate that is exceeded was wrong, and is left out.
-    """
-    return f"{rows:,} of about {expected:,}" if expected and rows <= expected else f"{rows:,}"
+    """Return a count such as `336,776 of about 400,000`, without an estimate that is exceeded."""
+    if not expected or rows > expected:
+        return f"{rows:,}"
+    return f"{rows:,} of about {expected:,}"
 
 
 def size_text(bytes_: int) -> str:

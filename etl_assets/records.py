@@ -83,20 +83,21 @@ class StreamRecordHandler:
 
 
 class StreamRecord(dict[str, Any]):
-    """A record: a dict whose keys are found whatever their case, with three columns about the record itself.
+    """A record: a dict whose keys are found in any case.
 
-    Declared fields that are missing are None. Two keys that differ in case only are an error.
+    Three columns tell about the record itself. Declared fields that are missing are None. Two keys
+    that differ only in case are an error.
 
     Args:
         from_dict: The fields.
         stream_record_handler: The keys of the stream.
         with_internal_columns: Add `_airbyte_raw_id`, `_airbyte_extracted_at` (UTC) and
             `_airbyte_meta`.
-        extracted_at: When it was read; now by default.
+        extracted_at: When it was read, by default now.
         meta: What the connector says about the record.
 
     Raises:
-        DataError: Two of its keys are one where case does not count.
+        DataError: Two of its keys differ only in case.
     """
 
     def __init__(
@@ -120,7 +121,10 @@ class StreamRecord(dict[str, Any]):
     def from_record_message(
         cls, record_message: Any, *, stream_record_handler: StreamRecordHandler
     ) -> Self:
-        """Make one of an Airbyte RECORD message: anything with `data`, `emitted_at` (milliseconds), perhaps `meta`."""
+        """Return the record of an Airbyte RECORD message.
+
+        It has `data`, `emitted_at` (in milliseconds) and possibly `meta`.
+        """
         meta: Any = getattr(record_message, "meta", None)
         if hasattr(meta, "model_dump"):
             meta = meta.model_dump(exclude_none=True)
@@ -146,7 +150,8 @@ class StreamRecord(dict[str, Any]):
                 key = self._found(key, key)
             if key in given:
                 raise DataError(
-                    f"a record has this field and {given[key]!r}, which are one where case does not count.",
+                    f"a record has this field and {given[key]!r}, which are one where case does "
+                    "not count.",
                     stream=handler.stream,
                     field=name,
                     value=value,
@@ -241,7 +246,8 @@ class StreamRecord(dict[str, Any]):
         return _lowered(self.items()) == _lowered(other.items())
 
     @override
-    def __hash__(self) -> int:  # type: ignore[override]  # scripts keep records in sets, which a dict cannot be in
+    # Scripts keep records in sets, which is not possible with a dict.
+    def __hash__(self) -> int:  # type: ignore[override]
         return hash(
             tuple(sorted((key, to_json(value)) for key, value in _lowered(self.items()).items()))
         )

@@ -1,12 +1,11 @@
-"""What is reached by its name: sources and destinations, and the few things that lie above those that call them.
+"""What is found by its name: sources, destinations, and the few things in higher layers.
 
-A package adds sources and destinations of its own by entry points of the groups
-`etl_assets.sources` and `etl_assets.destinations`, each as `name = "package.module:Class"`;
-`get_source(name)` and `get_destination(name)` then make one. Nothing is imported before it is asked
-for.
+A package adds sources and destinations by entry points of the groups `etl_assets.sources` and
+`etl_assets.destinations`, each as `name = "package.module:Class"`. `get_source(name)` and
+`get_destination(name)` then create one. Nothing is imported before it is needed.
 
-A layer may import what is below it only. Where a verb has to reach up (`Source.read` reads into a
-cache, `to_assets` makes Dagster assets), it asks here when it is called, and nowhere else.
+A layer may only import what is below it. A verb that needs a higher layer (`Source.read` reads into
+a cache, `to_assets` makes Dagster assets) asks here when it is called, and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -56,7 +55,7 @@ _OWN: Mapping[Kind, Mapping[str, str]] = {
         "sqlite": "destinations.sqlite.destination:SQLiteDestination",
     },
 }
-"""The library's own, which need no entry point: a class each, as `module:Class` below `etl_assets`."""
+"""The library's own classes, as `module:Class` below `etl_assets`; they need no entry point."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +83,18 @@ class Registered:
         try:
             found = getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
-            lacks = error.name if isinstance(error, ImportError) and error.name else None
+            hint = "Correct the entry point."
+            if isinstance(error, ImportError) and error.name:
+                hint = f"Install {error.name!r}, or {self.distribution} anew."
             raise ConfigError(
-                f"{self.name!r} is {self.path} of the package {self.distribution}, which cannot be imported: {error}.",
-                hint=f"Install {lacks!r}, or {self.distribution} anew."
-                if lacks
-                else "Correct the entry point.",
+                f"{self.name!r} is {self.path} of the package {self.distribution}, which cannot be "
+                f"imported: {error}.",
+                hint=hint,
             ) from error
         if not isinstance(found, type):
             raise ConfigError(
-                f"{self.name!r} is {self.path} of the package {self.distribution}, which is no class.",
+                f"{self.name!r} is {self.path} of the package {self.distribution}, which is no "
+                "class.",
                 hint="Its entry point names a subclass of Source or of Destination.",
             )
         return found
@@ -115,7 +116,8 @@ def registered(kind: Kind) -> Mapping[str, Registered]:
         known = found.setdefault(point.name, one)
         if known.path != one.path:
             raise ConfigError(
-                f"The {kind} {point.name!r} is registered twice: by {known.distribution} ({known.path}) and by "
+                f"The {kind} {point.name!r} is registered twice: by {known.distribution} "
+                f"({known.path}) and by "
                 f"{one.distribution} ({one.path}).",
                 hint="Uninstall one of the two packages, or use the class itself.",
             )
@@ -143,12 +145,10 @@ _ABOVE = {
 
 
 def reach(name: str) -> Any:
-    """Return what is at home in a layer above the caller's.
-
-    To be called when it is needed, not when a module loads.
+    """Return something of a layer above the caller's, at the time when it is needed.
 
     Args:
-        name: Of a function or class, or of a module that stands for itself.
+        name: The name of a function, a class or a module.
     """
     module = import_module(f"etl_assets.{_ABOVE[name]}")
     return getattr(module, name, module)
@@ -157,7 +157,7 @@ def reach(name: str) -> Any:
 if not TYPE_CHECKING:  # to a type checker, every name would be there
 
     def __getattr__(name: str) -> Any:
-        """Return what scripts written for PyAirbyte look for here: the connectors that are known by name."""
+        """Return the names that scripts written for PyAirbyte look for here: known connectors."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module("etl_assets.connectors.names"), name)

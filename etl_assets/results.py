@@ -20,15 +20,12 @@ def checked_cache(given: Any) -> Any:
     Raises:
         InputError: It is something else, such as the path of a file.
     """
-    if (
-        given is None
-        or given is False
-        or (hasattr(given, "destination") and hasattr(given, "place_of"))
-    ):
+    is_cache = hasattr(given, "destination") and hasattr(given, "place_of")
+    if is_cache or given is None or given is False:
         return given
-    what = (
-        f"the text {given!r}" if isinstance(given, str) else f"of the type {type(given).__name__}"
-    )
+    what = f"of the type {type(given).__name__}"
+    if isinstance(given, str):
+        what = f"the text {given!r}"
     raise InputError(
         f"A cache was expected, not {what}.",
         hint='Give one, such as DuckDBCache(db_path="cache.duckdb").',
@@ -72,7 +69,8 @@ class ReadResult(Mapping[str, CachedDataset]):
 
     @override
     def __repr__(self) -> str:
-        return f"ReadResult({self.source_name!r}, {self.processed_records} records of {self._processed_streams})"
+        counted = f"{self.processed_records} records of {self._processed_streams}"
+        return f"ReadResult({self.source_name!r}, {counted})"
 
     @override
     def __getitem__(self, stream: str) -> CachedDataset:
@@ -164,7 +162,8 @@ class WriteResult:
 
     @override
     def __repr__(self) -> str:
-        return f"WriteResult({self.destination!r}, {self.processed_records} records of {list(self.results)})"
+        counted = f"{self.processed_records} records of {list(self.results)}"
+        return f"WriteResult({self.destination!r}, {counted})"
 
     @property
     def processed_records(self) -> int:

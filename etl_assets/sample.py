@@ -22,16 +22,16 @@ _TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 
 
 def make_shop(path: Path) -> bool:
-    """Make a SQLite file with the tables `customers` (2 rows) and `orders` (3 rows), unless it is there already.
+    """Create a SQLite file with the tables `customers` and `orders`, unless it exists.
 
     Args:
         path: The file.
 
     Returns:
-        Whether it was made; one that is there is left as it is, whatever its rows are by now.
+        Whether it was created. An existing file is not changed.
 
     Raises:
-        ConfigError: Something else of that name is there, or there is no folder for it.
+        ConfigError: Something else has that name, or its folder does not exist.
     """
     if path.exists():
         if _is_shop(path):

@@ -1,4 +1,4 @@
-"""Where scripts find the verb for one stream and what goes with it, which are those of `engine/`."""
+"""The verb that syncs one stream, and what goes with it; they are those of `engine/`."""
 
 from etl_assets.engine.checkpoints import (
     CHECKPOINT_BYTES,

@@ -1,4 +1,4 @@
-"""Where scripts find the verb for many streams and what goes with it, which are those of `engine/`."""
+"""The verb that syncs many streams, and what goes with it; they are those of `engine/`."""
 
 from etl_assets.engine.line import StreamOutcome
 from etl_assets.engine.start import StreamPlan

@@ -75,7 +75,7 @@ def conversions() -> Mapping[str, Any]:
 
 
 def _get_airbyte_type(json_schema_property_def: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Return Airbyte's name of a field's type, and that of what it is an array of, where one is said.
+    """Return Airbyte's name of a field's type, and that of an array's items if it is declared.
 
     Raises:
         SQLTypeConversionError: There is no one type, or an unknown one.
@@ -83,7 +83,8 @@ def _get_airbyte_type(json_schema_property_def: Mapping[str, Any]) -> tuple[str,
     if "airbyte_type" in json_schema_property_def:
         return str(json_schema_property_def["airbyte_type"]), None
     given = json_schema_property_def.get("type")
-    words = [word for word in (given if isinstance(given, list) else [given]) if word != "null"]
+    declared = given if isinstance(given, list) else [given]
+    words = [word for word in declared if word != "null"]
     if len(words) != 1:
         raise SQLTypeConversionError(f"The type {given!r} is no one type.")
     (word,) = words

@@ -16,10 +16,10 @@ from etl_assets.sources.connectors import get_source
 
 
 def validate(connector_dir: str, sample_config: str, *, validate_install_only: bool) -> None:
-    """Install a connector from its folder, and have it check a config, list its streams and read each of them.
+    """Install a connector from its folder, check a config, list its streams and read each.
 
     Args:
-        connector_dir: Has its package and its `metadata.yaml`.
+        connector_dir: The folder with its package and its `metadata.yaml`.
         sample_config: The file of a config that works.
         validate_install_only: Only install it, and ask for its specification.
 
@@ -39,13 +39,15 @@ def validate(connector_dir: str, sample_config: str, *, validate_install_only: b
 
 
 def full_tests(source: Any) -> None:
-    """Have a source check its config, list its streams and read a record of each that can be read."""
+    """Have a source check its config, list its streams and read a record of each."""
     source.check()
     names = source.get_available_streams()
     samples = source.get_samples(names, limit=1, on_error="log")
     if names and not any(samples[name] is not None for name in names):
         raise ConfigError(f"{source.name}: no stream could be read.", hint="The log says why.")
-    print(f"{source.name} works: {len(names)} streams.")  # noqa: T201 - said to the person at the terminal
+    print(  # noqa: T201 - said to the person at the terminal
+        f"{source.name} works: {len(names)} streams."
+    )
 
 
 def _name_of(folder: Path) -> str:

@@ -20,7 +20,6 @@ PUBLIC_METHODS = 25
 # class.
 SIZE_EXCEPTIONS: dict[str, str] = {
     "etl_assets/destinations/database/destination.py:DatabaseDestination": "all hooks of one that keeps state",
-    "etl_assets/exceptions.py": "one tree of errors, with the names that scripts written for PyAirbyte catch",
 }
 MAGES_PATH = "connectors written for Mage import from there; it hands on names of `etl_assets.mage`"
 NAME_EXCEPTIONS: dict[str, str] = {
@@ -168,6 +167,22 @@ def private_dagster(path: str, text: str) -> Iterator[str]:
             yield f"{path}: line {line}: {name} is private; it belongs in {DAGSTER_PRIVATE}"
 
 
+def unnamed_hook(path: str, text: str) -> Iterator[str]:
+    """A hook that is to be written says which method of which class it is."""
+    for name, node in _definitions(text):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        raised = node.body[-1]
+        is_method = any(argument.arg == "self" for argument in node.args.args)
+        if not is_method or not isinstance(raised, ast.Raise) or raised.exc is None:
+            continue
+        said = ast.unparse(raised.exc)
+        if not said.startswith("NotImplementedError"):
+            continue
+        if "type(self).__name__" not in said or node.name not in said:
+            yield f"{path}:{name}: line {raised.lineno}: it does not name its class and itself"
+
+
 def machine_path(path: str, text: str) -> Iterator[str]:
     for number, line in enumerate(text.splitlines(), 1):
         found = MACHINE_PATH.search(line)
@@ -263,6 +278,7 @@ RULES: dict[Rule, Mapping[str, str]] = {
     broad_except: BROAD_EXCEPT_EXCEPTIONS,
     code_from_data: {},
     private_dagster: {},
+    unnamed_hook: {},
 }
 
 
@@ -327,6 +343,8 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (private_dagster, "etl_assets/assets/factory.py", "from dagster._core import x\n"),
     (private_dagster, "etl_assets/assets/factory.py", "import dagster._core.storage\n"),
     (private_dagster, "etl_assets/assets/factory.py", "from dagster import _check\n"),
+    (unnamed_hook, "a.py", "class C:\n    def f(self): raise NotImplementedError\n"),
+    (unnamed_hook, "a.py", "class C:\n    def f(self): raise NotImplementedError('f')\n"),
     (machine_path, "README.md", "see /ho" + "me/ada/project\n"),
     (machine_path, "README.md", "see /wo" + "rk/main\n"),
 ]
@@ -345,6 +363,11 @@ CLEAN: list[tuple[Rule, str, str]] = [
     (code_from_data, "a.py", "import yaml\nyaml.safe_load('1')\nmodel.eval_mode()\n"),
     (private_dagster, DAGSTER_PRIVATE, "from dagster._core import x\n"),
     (private_dagster, "a.py", "import dagster as _dagster\nfrom dagster import asset\n"),
+    (
+        unnamed_hook,
+        "a.py",
+        "class C:\n    def f(self): raise NotImplementedError(f'{type(self).__name__} must override f.')\n",
+    ),
     (machine_path, "README.md", "https://example.com/working/homes\n"),
 ]
 

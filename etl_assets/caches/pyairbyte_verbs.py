@@ -29,28 +29,28 @@ class PyAirbyteVerbs:
 
     def table_of(self, stream_name: str) -> TableName:
         """Return the table of a stream."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override table_of.")
 
     def sql_table(self, stream_name: str) -> "Table":
         """Return the table of a stream as SQLAlchemy's."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override sql_table.")
 
     def count(self, table: TableName, where: Sequence[str]) -> int:
         """Count the rows of a table that meet every condition."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override count.")
 
     def get_sql_engine(self) -> "Engine":
         """Return an SQLAlchemy engine."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override get_sql_engine.")
 
     def get_database_name(self) -> str:
         """Return the database's name."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override get_database_name.")
 
     @property
     def streams(self) -> Any:
         """The streams as datasets, by name."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override streams.")
 
     @property
     def streams_read(self) -> dict[str, Stream]:
@@ -68,7 +68,7 @@ class PyAirbyteVerbs:
 
     def close(self) -> None:
         """Let go of what is open: a database in memory. Using the cache opens it again."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override close.")
 
     def dispose_engine(self) -> None:
         """Let go of what is open, by PyAirbyte's name."""

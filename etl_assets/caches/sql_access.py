@@ -28,19 +28,19 @@ class SqlAccess:
     @property
     def destination(self) -> "DatabaseDestination":
         """The destination that writes to the database."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override destination.")
 
     def tables(self) -> "CacheTables":
         """Return the tables of the cache as they are now."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override tables.")
 
     def get_database_name(self) -> str:
         """Return the database's name."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override get_database_name.")
 
     def make_url(self) -> "URL":
         """Return SQLAlchemy's URL, with the password; a hook."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override make_url.")
 
     def get_sql_alchemy_url(self) -> SecretString:
         """Return SQLAlchemy's URL as a text.
@@ -71,7 +71,9 @@ class SqlAccess:
 
     def get_vendor_client(self) -> Any:
         """Return a connection by the database's own library; whoever asks closes it."""
-        raise NotImplementedError(f"{type(self).__name__} has no client of its own.")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no get_vendor_client: there is no client of its own."
+        )
 
     def get_create_table_extra_clauses(self) -> list[str]:
         """Return what PyAirbyte adds to CREATE TABLE: nothing here."""

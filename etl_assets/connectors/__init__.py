@@ -1,1 +1,1 @@
-"""Running other people's connectors: their installation, their processes, and the names they are known by."""
+"""Running other people's connectors: their names, installation and processes."""

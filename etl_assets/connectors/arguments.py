@@ -1,4 +1,4 @@
-"""What `get_source` and `get_destination` are called with: a wrong argument is an error that says what to give."""
+"""The arguments of `get_source` and `get_destination`: an error about one says what to pass."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -48,11 +48,11 @@ _PROTOCOLS = ("airbyte", "singer")
 
 
 def explained(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
-    """Have a function refuse arguments that it does not have, or that are of another type, by an `InputError`.
+    """Have a function raise an `InputError` for unknown arguments and for wrong types.
 
     Args:
-        make: Makes a source or a destination of a connector's name. Words that it does not name
-            itself it must refuse by `refuse_unknown`.
+        make: Returns a source or a destination by the connector's name. It has to pass the options
+            that it does not name itself to `refuse_unknown`.
     """
     signature = inspect.signature(make)
 
@@ -72,12 +72,14 @@ def explained(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
 
 
 def refuse_unknown(make: Callable[..., Any], kind: type, options: Mapping[str, Any]) -> None:
-    """Refuse options that a class does not have: passed on, they would be taken for somebody else's and have no effect.
+    """Refuse options that a class does not have.
+
+    If they were passed on, they would have no effect.
 
     Args:
-        make: The function that was called; its own arguments are named, too.
+        make: The function that was called. The error also names its arguments.
         kind: The class that the options are for.
-        options: Those that were given.
+        options: The options that were given.
 
     Raises:
         InputError: One is unknown.
@@ -88,7 +90,10 @@ def refuse_unknown(make: Callable[..., Any], kind: type, options: Mapping[str, A
 def _hint(called: str, args: tuple[Any, ...], given: Mapping[str, Any]) -> str:
     own = "source_name" if called == "get_source" else "destination_name"
     if args and "name" in given:
-        return f"The first argument is the connector's name; {own}= is the name that tells it from others."
+        return (
+            f"The first argument is the connector's name; {own}= is the name that tells it from "
+            "others."
+        )
     if not args and "name" not in given:
         return f'Give the connector\'s name first, as in {called}("source-faker", config={{...}}).'
     return "Give what comes behind the name and the config by its word, as in streams=[...]."
@@ -98,16 +103,12 @@ def _check(called: str, name: str, value: Any) -> None:
     if name == "protocol" and value is not None and value not in _PROTOCOLS:
         raise InputError(f"{called}: protocol is {value!r}.", hint="Use 'airbyte' or 'singer'.")
     wanted, words = _TYPES.get(name, (object, ""))
-    missing = value is None and name != "name"
-    if missing or isinstance(value, wanted):
-        if (
-            name == "streams"
-            and not isinstance(value, str)
-            and not all(isinstance(one, str) for one in value or ())
-        ):
-            raise ArgumentTypeError(f"{called}: streams is {words}.", hint="Each name is a text.")
-        return
-    # Never the value itself: it may be a config with its secrets.
-    raise ArgumentTypeError(
-        f"{called}: {name} must be {words}, not of the type {type(value).__name__}."
-    )
+    is_left_out = value is None and name != "name"
+    if not is_left_out and not isinstance(value, wanted):
+        # The error never shows the value itself: it may be a config with its secrets.
+        raise ArgumentTypeError(
+            f"{called}: {name} must be {words}, not of the type {type(value).__name__}."
+        )
+    is_list_of_streams = name == "streams" and not isinstance(value, str)
+    if is_list_of_streams and not all(isinstance(one, str) for one in value or ()):
+        raise ArgumentTypeError(f"{called}: streams is {words}.", hint="Each name is a text.")

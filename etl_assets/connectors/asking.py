@@ -1,4 +1,4 @@
-"""A connector is asked one thing, and answers: Airbyte's `spec`, `check` and `discover`, Singer's `--about`."""
+"""Commands that a connector answers, such as Airbyte's `spec` or Singer's `--about`."""
 
 import logging
 import re
@@ -25,8 +25,13 @@ from etl_assets.redaction import redact
 CHECK_SECONDS = 600.0
 SHOWN_ERROR = 2000
 SHOWN_LOG = 4000
-_LEVELS = {"FATAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARN": logging.WARNING, "DEBUG": logging.DEBUG,
-           "TRACE": logging.DEBUG}  # fmt: skip
+_LEVELS = {
+    "FATAL": logging.CRITICAL,
+    "ERROR": logging.ERROR,
+    "WARN": logging.WARNING,
+    "DEBUG": logging.DEBUG,
+    "TRACE": logging.DEBUG,
+}
 _START = re.compile(rb"^\s*\{", re.MULTILINE)
 
 
@@ -43,7 +48,7 @@ class Host(Protocol):
 def ask(
     host: Host, *arguments: str, files: Mapping[str, Any] | None = None
 ) -> tuple[bytes, ConnectorProcess]:
-    """Run a connector to its end; gives its output, and the process, which has ended."""
+    """Run a connector to its end, and return its output and the process, which has ended."""
     own = host.limits
     limits = Limits(
         line_bytes=own.line_bytes,
@@ -67,7 +72,7 @@ def _least(one: float | None, other: float) -> float:
 def airbyte_answer(
     host: Host, kind: str, part: str, command: str, config: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Run a command that answers with one message; gives its part.
+    """Run a command that answers with one message, and return a part of that.
 
     Args:
         host: Who asks.
@@ -77,10 +82,14 @@ def airbyte_answer(
         config: The config, resolved, for the commands that take one.
 
     Raises:
-        EtlAssetsError: It gives no such message; what it says went wrong.
+        EtlAssetsError: There is no such message. The error says what the connector says.
     """
-    files = {"config": host.executor.config(config)} if config is not None else {}
-    output, process = ask(host, command, *(["--config", "{config}"] if files else []), files=files)
+    files: dict[str, Any] = {}
+    arguments = [command]
+    if config is not None:
+        files = {"config": host.executor.config(config)}
+        arguments += ["--config", "{config}"]
+    output, process = ask(host, *arguments, files=files)
     answer: dict[str, Any] | None = None
     failure: EtlAssetsError | None = None
     throttle = LogThrottle(host.logger)
@@ -94,7 +103,9 @@ def airbyte_answer(
                 take_control(host, message, config or {})
             elif message.type == "LOG":
                 log_message(throttle, message)
-    if answer is not None and (kind == "CONNECTION_STATUS" or process.exit_code == 0):
+    # A check that fails may well end with an exit code; its message says more.
+    is_complete = process.exit_code == 0 or kind == "CONNECTION_STATUS"
+    if answer is not None and is_complete:
         return answer
     if failure is not None:
         raise failure
@@ -106,7 +117,7 @@ def airbyte_answer(
 
 
 def trace_error(message: Message, name: str, log_text: str) -> EtlAssetsError | None:
-    """Return our error for a TRACE message, if it tells one."""
+    """Return our error for a TRACE message, or None if it is about no error."""
     error = message.part("trace").get("error")
     return error_of(error, name, log_text) if isinstance(error, Mapping) else None
 
@@ -140,12 +151,10 @@ def log_message(throttle: LogThrottle, message: Message) -> None:
 
 
 def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Keep the config that a connector has changed, before anything else goes on.
-
-    Gives the config as it is then.
+    """Store the config that a connector has changed before anything else happens, and return it.
 
     Raises:
-        Exception: Whatever the callback raises: a single-use token that is not kept would be lost.
+        Exception: Whatever the callback raises. A single-use token that is not stored is lost.
     """
     after = (message.part("control").get("connectorConfig") or {}).get("config")
     if not isinstance(after, dict):
@@ -162,7 +171,7 @@ def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Map
 
 
 def noise_of(host: Host) -> Callable[[bytes], None]:
-    """Return what logs a line that is no message."""
+    """Return a function that logs a line that is no message."""
     return lambda line: host.logger.info(
         "%s", redact(line.decode("utf-8", "replace"), end=SHOWN_ERROR)
     )
@@ -175,7 +184,7 @@ def singer_about(host: Host) -> dict[str, Any]:
     """Return what `--about` says; its `settings` is the JSON Schema of the config.
 
     Raises:
-        ConfigError: There is none: taps and targets made without the SDK have none.
+        ConfigError: It has no `--about`, like taps and targets that do not use the SDK.
     """
     output, process = ask(host, "--about", "--format=json")
     found = object_in(output)
@@ -187,7 +196,7 @@ def singer_about(host: Host) -> dict[str, Any]:
 
 
 def object_in(output: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that an output is, or begins with after some lines of text."""
+    """Return the JSON object in an output, which may follow some lines of text, or None."""
     for match in _START.finditer(output):
         try:
             found = exact_json(output[match.start() :])

@@ -1,6 +1,7 @@
 """What a program that has failed says of the cause, at the end of its log."""
 
 import re
+from collections.abc import Sequence
 
 SHOWN_CAUSE = 300
 _CRITICAL = re.compile(r"\b(?:CRITICAL|FATAL)\b[\s:|\]\-]*(?P<said>\S.*)")
@@ -10,64 +11,68 @@ _RAISED = re.compile(
     r"(?P<said>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Exit|Failure|Interrupt|Warning)(?::\s.*)?)"
 )
 _KEYED = re.compile(r"(?:message|msg)=")
-"""Before the text, in logs of `key=value`."""
+"""What precedes the text in logs of the form `key=value`."""
 _TRACE = re.compile(
     r"\s|Traceback \(most recent call last\)|During handling of the above|The above exception was"
 )
 
 
 def cause_in(log: str) -> str | None:
-    """Return the cause that a log tells, in one line; None where it tells none.
+    """Return the cause that a log tells, in one line, or None.
 
-    That is the exception at the end of a traceback, else the last line of the level CRITICAL or
-    ERROR, else the last line that is text of its own.
+    The cause is the exception at the end of a traceback, else the last line of the level CRITICAL
+    or ERROR, else the last line that belongs neither to a traceback nor to a lower level.
 
     Args:
         log: The end of what a program has written to standard error.
     """
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
-    candidates = [
-        next(
-            (
-                found["said"]
-                for line in reversed(lines)
-                if (found := _RAISED.fullmatch(_bare(line)))
-            ),
-            None,
-        ),
-        next(
-            (
-                found["said"]
-                for line in reversed(lines)
-                if (found := _CRITICAL.search(line)) and _tells(found)
-            ),
-            None,
-        ),
-        next(
-            (
-                found["said"]
-                for line in reversed(lines)
-                if (found := _ERROR.search(line)) and _tells(found)
-            ),
-            None,
-        ),
-        next(
-            (line for line in reversed(lines) if not _TRACE.match(line) and not _CALM.search(line)),
-            None,
-        ),
-    ]
-    cause = next(filter(None, candidates), None)
-    if cause is None:
+    last_first = lines[::-1]
+    cause = (
+        _exception(last_first)
+        or _of_level(_CRITICAL, last_first)
+        or _of_level(_ERROR, last_first)
+        or _plain_line(last_first)
+    )
+    if not cause:
         return None
     cause = _KEYED.sub("", cause.strip()).rstrip(".")
-    return cause if len(cause) <= SHOWN_CAUSE else f"{cause[: SHOWN_CAUSE - 1]}…"
+    if len(cause) <= SHOWN_CAUSE:
+        return cause
+    return f"{cause[: SHOWN_CAUSE - 1]}…"
+
+
+def _exception(last_first: Sequence[str]) -> str | None:
+    for line in last_first:
+        found = _RAISED.fullmatch(_bare(line))
+        if found:
+            return found["said"]
+    return None
+
+
+def _of_level(level: re.Pattern[str], last_first: Sequence[str]) -> str | None:
+    for line in last_first:
+        found = level.search(line)
+        if found and _tells(found["said"]):
+            return found["said"]
+    return None
+
+
+def _plain_line(last_first: Sequence[str]) -> str | None:
+    for line in last_first:
+        if not _TRACE.match(line) and not _CALM.search(line):
+            return line
+    return None
 
 
 def _bare(line: str) -> str:
     """Return a line without the level that a logger has put before each line of a traceback."""
     found = _CRITICAL.search(line) or _ERROR.search(line)
-    return found["said"] if found and not line[:1].isspace() else line
+    if found is None or line[:1].isspace():
+        return line
+    return found["said"]
 
 
-def _tells(found: "re.Match[str]") -> bool:
-    return not _TRACE.match(found["said"]) and not found["said"].startswith("File ")
+def _tells(text: str) -> bool:
+    """Return whether a logged text tells more than that a traceback follows."""
+    return not _TRACE.match(text) and not text.startswith("File ")

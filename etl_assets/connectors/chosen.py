@@ -78,13 +78,14 @@ class Choice:
             raise InputError(
                 f"{name}: the image {self.docker_image!r} has a tag, and version says another."
             )
-        if self.use_python is False and ways and ways[0] != "docker_image":
-            raise InputError(f"{name}: use_python=False means Docker, and {ways[0]} does not.")
-        if self.use_python and ways and ways[0] in {"docker_image", "local_executable"}:
-            raise InputError(f"{name}: use_python is of no use with {ways[0]}.")
+        way = ways[0] if ways else None
+        if self.use_python is False and way not in {None, "docker_image"}:
+            raise InputError(f"{name}: use_python=False means Docker, and {way} does not.")
+        if self.use_python and way in {"docker_image", "local_executable"}:
+            raise InputError(f"{name}: use_python is of no use with {way}.")
 
     def executor(self) -> Executor:
-        """Return what starts it. Neither installs nor connects.
+        """Return what starts it. This neither installs nor connects to anything.
 
         Raises:
             ConfigError: Nothing says how to run it.
@@ -99,8 +100,8 @@ class Choice:
         if spoken is None:
             raise ConfigError(
                 f"The name {self.name!r} does not tell what the connector speaks.",
-                hint=f'{near(self.name)}Give protocol="airbyte" or protocol="singer", or a name that begins with '
-                "source-, destination-, tap- or target-.",
+                hint=f'{near(self.name)}Give protocol="airbyte" or protocol="singer", or a name '
+                "that begins with source-, destination-, tap- or target-.",
             )
         if self.no_executor:
             return NoExecutor(self.name, spoken)
@@ -111,7 +112,8 @@ class Choice:
             return self._manifest()
         if self.docker_image or self.use_python is False:
             return self._docker(spoken)
-        if not (self.pip_url or self.version or self.use_python):
+        asks_for_package = self.pip_url or self.version or self.use_python
+        if not asks_for_package:
             if shutil.which(self.name):
                 return LocalExecutor(self.name, spoken, self.name)
             there = _installed_by_pyairbyte(self.name, self.install_root)
@@ -137,7 +139,8 @@ class Choice:
             return self._docker(spoken)
         if known.install is InstallType.YAML:
             raise ConfigError(
-                f"{self.name} is a low-code connector without a package: it is a manifest, which is not shipped.",
+                f"{self.name} is a low-code connector without a package: it is a manifest, which "
+                "is not shipped.",
                 hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
             )
         package, *beside = known.package.split()
@@ -176,8 +179,9 @@ class Choice:
 
     def _docker(self, spoken: Protocol) -> Executor:
         image = self.docker_image if isinstance(self.docker_image, str) else f"airbyte/{self.name}"
-        full = image if _tagged(image) else f"{image}:{self._version or 'latest'}"
-        return DockerExecutor(self.name, full, spoken, use_host_network=self.use_host_network)
+        if not _tagged(image):
+            image = f"{image}:{self._version or 'latest'}"
+        return DockerExecutor(self.name, image, spoken, use_host_network=self.use_host_network)
 
     @property
     def _version(self) -> str | None:
@@ -185,32 +189,27 @@ class Choice:
 
     @property
     def _interpreter(self) -> str:
-        return (
-            ""
-            if isinstance(self.use_python, bool) or self.use_python is None
-            else str(self.use_python)
-        )
+        """The interpreter that was asked for: a version or a path, or "" for none."""
+        if self.use_python is None or isinstance(self.use_python, bool):
+            return ""
+        return str(self.use_python)
 
 
 _WAYS = ("pip_url", "local_executable", "docker_image", "source_manifest")
 
 
 def _installed_by_pyairbyte(name: str, root: Path | str | None) -> Path | None:
-    """Return the program in an environment that PyAirbyte has made for a connector.
+    """Return the program in an environment that PyAirbyte has made for a connector, or None.
 
-    None where there is none.
-
-    A project that comes from there, an image of a container without a network most of all, has its
-    connectors already.
+    A project that comes from PyAirbyte has its connectors already. That matters most for the image
+    of a container without a network.
     """
-    asked = (
-        root
-        or os.environ.get("AIRBYTE_INSTALL_DIR")
-        or os.environ.get("AIRBYTE_PROJECT_DIR")
-        or Path.cwd()
-    )
-    program = Path(asked).expanduser().absolute() / f".venv-{name}" / "bin" / name
-    return program if program.is_file() and os.access(program, os.X_OK) else None
+    named = os.environ.get("AIRBYTE_INSTALL_DIR") or os.environ.get("AIRBYTE_PROJECT_DIR")
+    folder = Path(root or named or Path.cwd()).expanduser().absolute()
+    program = folder / f".venv-{name}" / "bin" / name
+    if program.is_file() and os.access(program, os.X_OK):
+        return program
+    return None
 
 
 def _tagged(image: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sources and destinations that are classes, by the name under which a package has registered them."""
+"""Sources and destinations that are classes, by the names that packages register."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -8,37 +8,22 @@ from etl_assets.exceptions import ConfigError, InputError, did_you_mean
 from etl_assets.registry import Kind, registered
 
 _WAYS_TO_RUN = (
-    *(
-        "version",
-        "use_python",
-        "pip_url",
-        "local_executable",
-        "docker_image",
-        "use_host_network",
-        "source_manifest",
-    ),
-    *(
-        "install_root",
-        "no_executor",
-        "protocol",
-        "working_directory",
-        "env",
-        "arguments",
-        "allow_custom_code",
-    ),
+    *("version", "use_python", "pip_url", "local_executable", "docker_image"),
+    *("use_host_network", "source_manifest", "install_root", "no_executor", "protocol"),
+    *("working_directory", "env", "arguments", "allow_custom_code"),
 )
-"""Arguments that say how a program is run: with one of them, a name means a program."""
+"""Arguments that say how a program is run: if one of them is given, the name means a program."""
 
 
 def of_registered_class(kind: Kind, given: Mapping[str, Any]) -> Any:
     """Return an instance of the class that is registered under a name.
 
-    None where a program is meant.
+    Return None if the name means a program.
 
     Args:
         kind: What is asked for.
-        given: All arguments of `get_source` or `get_destination`. Each that says how a program is
-            run means a program.
+        given: All arguments of `get_source` or `get_destination`. If one of them says how a program
+            is run, the name means a program.
 
     Raises:
         ConfigError: The class's package cannot be imported, or the name is one of the other kind.
@@ -49,7 +34,9 @@ def of_registered_class(kind: Kind, given: Mapping[str, Any]) -> Any:
         return None
     found = registered(kind).get(name)
     if found is not None:
-        own_name = given["source_name"] or name if kind == "source" else given["destination_name"]
+        own_name = given["destination_name"]
+        if kind == "source":
+            own_name = given["source_name"] or name
         passed_on = {word: given.get(word) for word in ("streams", "config_change_callback")}
         return _made(
             found.load(), given["config"], {"name": own_name, **passed_on, **given["options"]}
@@ -77,9 +64,8 @@ def _made(class_: type, config: Mapping[str, Any] | None, arguments: Mapping[str
 
 
 def near(name: str) -> str:
-    """Return a sentence with the registered names that are nearest, and a space.
-
-    "" where none is near.
-    """
+    """Return a sentence with the nearest registered names and a space, or "" if none is near."""
     known = {*registered("source"), *registered("destination")}
-    return f"{did_you_mean(name, known)} " if get_close_matches(name, known, cutoff=0.6) else ""
+    if not get_close_matches(name, known, cutoff=0.6):
+        return ""
+    return f"{did_you_mean(name, known)} "

@@ -1,4 +1,7 @@
-"""How a connector is started: from an environment of its own, by its path, in Docker, or from a manifest."""
+"""How a connector is started.
+
+It may have an environment of its own, a path, an image for Docker, or a manifest.
+"""
 
 import copy
 import logging
@@ -38,7 +41,7 @@ DECLARATIVE = "source-declarative-manifest"
 
 
 class Executor:
-    """Starts a connector. Making one neither installs nor connects.
+    """Starts a connector. Creating an executor neither installs nor connects to anything.
 
     Args:
         name: The connector's name.
@@ -57,21 +60,21 @@ class Executor:
 
     @property
     def version(self) -> str | None:
-        """The installed version, where that is known."""
+        """The installed version, or None if it is not known."""
         return None
 
     def ensure(self) -> None:
-        """Have the connector ready to start.
+        """Make the connector ready to start.
 
         Raises:
             ConfigError: It is missing and may not be installed here.
         """
 
     def ensure_installation(self, *, auto_fix: bool = True) -> None:
-        """Have the connector ready to start, by PyAirbyte's name.
+        """Make the connector ready to start, by PyAirbyte's name.
 
         Args:
-            auto_fix: Install what is missing; without it, what is missing is an error.
+            auto_fix: Install the connector if it is missing. If False, that is an error.
 
         Raises:
             ConfigError: It is missing.
@@ -82,14 +85,14 @@ class Executor:
     def get_installed_version(
         self, *, raise_on_error: bool = False, recheck: bool = False
     ) -> str | None:
-        """Return the installed version, None where it is not known.
+        """Return the installed version, or None if it is not known.
 
         Args:
-            raise_on_error: Have that be an error.
-            recheck: For PyAirbyte's sake: it is always looked at.
+            raise_on_error: Raise an error if it is not known.
+            recheck: PyAirbyte has this argument. The version is always read anew.
 
         Raises:
-            ConnectorInstallationError: It is not known, and that is to be an error.
+            ConnectorInstallationError: It is not known, and `raise_on_error` is set.
         """
         del recheck
         if self.version is None and raise_on_error:
@@ -99,14 +102,14 @@ class Executor:
         return self.version
 
     def install(self) -> None:
-        """Install the connector; nothing where there is nothing to install."""
+        """Install the connector, if there is anything to install."""
 
     def uninstall(self) -> None:
-        """Remove what `install` has made."""
+        """Remove what `install` has installed."""
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override command.")
 
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the config as the connector is to see it."""
@@ -120,34 +123,34 @@ class Executor:
         logger: logging.Logger | None = None,
         takes_input: bool = False,
     ) -> ConnectorProcess:
-        """Start it.
+        """Start the connector.
 
         Args:
-            arguments: Its arguments; `{config}` stands for the path of the file `config`.
-            files: JSON documents that are written where only this user can read them.
-            limits: Of time and size.
-            logger: Gets its standard error.
+            arguments: Its arguments. `{config}` stands for the path of the file `config`.
+            files: JSON documents, which are written to files that only this user can read.
+            limits: Limits of time and size.
+            logger: The logger of its standard error.
             takes_input: It reads its standard input.
 
         Raises:
-            ConfigError: It is missing, or a document has no form in JSON.
+            ConfigError: It is missing, or a document cannot be written as JSON.
         """
         self.ensure()
         around = self.surroundings
         directory = self.directory()
         variables = {**self.more_environment(), **around.variables()}
         workspace = Workspace()
+        paths: dict[str, str] = {}
         try:
-            paths = {
-                name: workspace.write(f"{name}.json", document)
-                for name, document in (files or {}).items()
-            }
+            for name, document in (files or {}).items():
+                path = workspace.write(f"{name}.json", document)
+                paths[f"{{{name}}}"] = self.path_inside(workspace, path)
         except ConfigError:
             workspace.remove()
             raise
-        shown = {f"{{{name}}}": self.path_inside(workspace, path) for name, path in paths.items()}
+        filled = [paths.get(argument, argument) for argument in arguments]
         return ConnectorProcess(
-            self.line(workspace, [*(shown.get(one, one) for one in arguments), *around.arguments]),
+            self.line(workspace, [*filled, *around.arguments]),
             workspace=workspace,
             inside=self.inside,
             directory=directory,
@@ -161,13 +164,15 @@ class Executor:
 
     path_first: Path | None = None
     inside: str | None = None
-    """The path by which it knows the directory of its files, where that is another than here."""
+    """The path at which it sees the directory of its files, if that differs from ours."""
 
     def directory(self) -> Path | None:
-        """Return its working directory: the calling process's own, so that relative paths in its config mean the same.
+        """Return its working directory.
+
+        It is the calling process's own, so that relative paths in the config mean the same.
 
         Raises:
-            ConfigError: It is not there.
+            ConfigError: It does not exist.
         """
         return self.surroundings.directory()
 
@@ -182,16 +187,16 @@ class Executor:
         return str(path)
 
     def more_environment(self) -> dict[str, str]:
-        """Return variables beside the allow-list."""
+        """Return environment variables that are set in addition to the allow-list."""
         return {}
 
     def proof(self) -> tuple[str, ...]:
-        """Return the arguments that only ask whether it starts."""
+        """Return the arguments of a call that only shows whether it starts."""
         return ("spec",) if self.protocol == "airbyte" else ("--help",)
 
 
 class NoExecutor(Executor):
-    """Of a connector that is only described, never run."""
+    """The executor of a connector that is only described, never run."""
 
     @override
     def ensure(self) -> None:
@@ -199,14 +204,12 @@ class NoExecutor(Executor):
 
 
 class LocalExecutor(Executor):
-    """A program that is there.
+    """A program that is installed already.
 
     Args:
         name: The connector's name.
         protocol: What it speaks.
-        executable: An absolute path, or a name that is found on PATH.
-
-    A relative path is one of the working directory in which it is given.
+        executable: A path, or a name that is found on PATH. A relative path is resolved at once.
     """
 
     def __init__(self, name: str, protocol: Protocol, executable: str | Path) -> None:
@@ -220,11 +223,14 @@ class LocalExecutor(Executor):
     def ensure(self) -> None:
         path = self._path()
         folder = path.parent.stat().st_mode
-        places = [path, path.resolve(), *([] if folder & stat.S_ISVTX else [path.parent])]
+        places = [path, path.resolve()]
+        if not folder & stat.S_ISVTX:  # in a sticky directory, only the owner can replace a file
+            places.append(path.parent)
         writable = [str(one) for one in places if one.stat().st_mode & stat.S_IWOTH]
         if writable:
             raise ConfigError(
-                f"The executable of {self.name} could be changed by anybody: {writable[0]!r} is writable for all.",
+                f"The executable of {self.name} could be changed by anybody: {writable[0]!r} is "
+                "writable for all.",
                 hint=f"chmod o-w {writable[0]}",
             )
 
@@ -233,14 +239,14 @@ class LocalExecutor(Executor):
         return [str(self._path()), *arguments]
 
     def _path(self) -> Path:
-        found = shutil.which(
-            str(Path(self.executable).expanduser())
-            if os.sep in self.executable
-            else self.executable
-        )
+        wanted = self.executable
+        if os.sep in wanted:
+            wanted = str(Path(wanted).expanduser())
+        found = shutil.which(wanted)
         if found is None:
             raise ConnectorNotFoundError(
-                f"The executable {self.executable!r} of {self.name} is not there, or is no program.",
+                f"The executable {self.executable!r} of {self.name} is not there, or is no "
+                "program.",
                 connector_name=self.name,
             )
         return Path(found).absolute()
@@ -250,9 +256,9 @@ class PythonExecutor(Executor):
     """A Python package in an environment of its own.
 
     Args:
-        environment: Which.
+        environment: The environment.
         protocol: What it speaks.
-        install_if_missing: Install it at its first use, outside of a run.
+        install_if_missing: Install it at its first use, but not in a run.
     """
 
     def __init__(
@@ -266,11 +272,13 @@ class PythonExecutor(Executor):
     @override
     def version(self) -> str | None:
         found = self.environment.installed()
-        return found.version or None if found else None
+        if found is None:
+            return None
+        return found.version or None
 
     @property
     def install_root(self) -> Path:
-        """The directory that its environment is in; another one is another environment."""
+        """The directory that its environment is in. Setting it chooses another environment."""
         return self.environment.root
 
     @install_root.setter
@@ -290,7 +298,8 @@ class PythonExecutor(Executor):
         if self.environment.installed() is None:
             if not self.install_if_missing or not may_install():
                 raise ConnectorInstallationError(
-                    f"The connector {self.name} is not installed in {str(self.environment.root)!r}.",
+                    f"The connector {self.name} is not installed in "
+                    f"{str(self.environment.root)!r}.",
                     connector_name=self.name,
                     hint="Run `etl-assets connectors install -f definitions.py` before the run "
                     "(or set ETL_ASSETS_INSTALL_IN_RUN=1 to have runs install what is missing).",
@@ -303,7 +312,7 @@ class PythonExecutor(Executor):
         self.install_pinned(None)
 
     def install_pinned(self, pins: Pins | None) -> Installed:
-        """Install it with exactly these distributions; None for the newest ones that it takes."""
+        """Install it with exactly these distributions, or with the newest ones that fit."""
         return install(self.environment, self._prove, pinned=pins)
 
     @override
@@ -320,9 +329,10 @@ class PythonExecutor(Executor):
         return [found.executable, *arguments]
 
     def _prove(self, executable: Path) -> str | None:
-        for arguments in (
-            (self.proof(), ("--version",)) if self.protocol == "singer" else (self.proof(),)
-        ):
+        tries = [self.proof()]
+        if self.protocol == "singer":
+            tries.append(("--version",))
+        for arguments in tries:
             process = ConnectorProcess(
                 [str(executable), *arguments],
                 workspace=Workspace(),
@@ -376,7 +386,8 @@ class ManifestExecutor(PythonExecutor):
             if custom and not self._allow_custom_code:
                 raise ConfigError(
                     f"The manifest of {self.name} names Python code: {custom!r}.",
-                    hint="It would run with your rights; allow it with allow_custom_code=True if you trust it.",
+                    hint="It would run with your rights; allow it with allow_custom_code=True if "
+                    "you trust it.",
                 )
             self._manifest = found
         return self._manifest
@@ -401,9 +412,8 @@ def _custom_code(node: Any) -> Any:
     while waiting:
         one = waiting.pop()
         if isinstance(one, Mapping):
-            kind = one.get("type")
-            custom = isinstance(kind, str) and kind.startswith("Custom") and "class_name" in one
-            if custom or isinstance(one.get("class_name"), str):
+            is_custom = str(one.get("type")).startswith("Custom") and "class_name" in one
+            if is_custom or isinstance(one.get("class_name"), str):
                 yield one["class_name"]
             waiting.extend(one.values())
         elif isinstance(one, list):
@@ -417,7 +427,9 @@ def _manifest_of(given: Mapping[str, Any] | Path | str, name: str) -> dict[str, 
         return dict(given)
     try:
         if isinstance(given, str) and urllib.parse.urlsplit(given).scheme in {"http", "https"}:
-            with urllib.request.urlopen(given, timeout=MANIFEST_SECONDS) as answer:  # noqa: S310 - checked above
+            with urllib.request.urlopen(  # noqa: S310 - its scheme is checked above
+                given, timeout=MANIFEST_SECONDS
+            ) as answer:
                 text = answer.read(MANIFEST_BYTES)
         else:
             text = Path(given).read_bytes()
@@ -470,27 +482,22 @@ class DockerExecutor(Executor):
 
     @override
     def uninstall(self) -> None:
-        """The image stays: others may use it."""
+        """Do nothing: others may use the image."""
 
     @override
     def line(self, workspace: Workspace, arguments: Sequence[str]) -> list[str]:
         # The files are this user's alone, so the container runs as this user. `--init` passes
         # signals on.
+        name = f"etl_assets-{secrets.token_hex(6)}"
         options = [
-            *(
-                "run",
-                "--rm",
-                "--init",
-                "--interactive",
-                "--name",
-                f"etl_assets-{secrets.token_hex(6)}",
-            ),
+            *("run", "--rm", "--init", "--interactive", "--name", name),
             *("--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp", "--env", "TZ=UTC"),
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             *("--volume", f"{workspace.path}:{self.inside}"),
-            *(["--network", "host"] if self.use_host_network else []),
-            *self._of_surroundings(),
         ]
+        if self.use_host_network:
+            options += ["--network", "host"]
+        options += self._of_surroundings()
         return [self._docker(), *options, self.image, *arguments]
 
     @override
@@ -499,17 +506,18 @@ class DockerExecutor(Executor):
 
     def _of_surroundings(self) -> list[str]:
         around = self.surroundings
-        names = [
-            word for name in around.env for word in ("--env", name)
-        ]  # the values stay out of its arguments
-        if around.working_directory is None:
-            return names
-        place = around.directory()
-        return [*names, "--volume", f"{place}:{place}", "--workdir", str(place)]
+        options: list[str] = []
+        for name in around.env:
+            options += ["--env", name]  # without its value, which everybody could see
+        if around.working_directory is not None:
+            place = around.directory()
+            options += ["--volume", f"{place}:{place}", "--workdir", str(place)]
+        return options
 
     @override
     def directory(self) -> Path | None:
-        # of `docker` itself; a container sees nothing of this machine that it was not given
+        # This is the directory of `docker` itself. A container sees nothing of this machine that it
+        # was not given.
         return None
 
     @override
@@ -525,9 +533,11 @@ class DockerExecutor(Executor):
             "DOCKER_CERT_PATH",
             "DOCKER_TLS_VERIFY",
         )
-        own = Path.home() / ".docker"
         found = {name: os.environ[name] for name in names if name in os.environ}
-        return {**({"DOCKER_CONFIG": str(own)} if own.is_dir() else {}), **found}
+        own = Path.home() / ".docker"
+        if own.is_dir():
+            found.setdefault("DOCKER_CONFIG", str(own))
+        return found
 
     def _docker(self) -> str:
         return shutil.which("docker") or "docker"

@@ -36,12 +36,12 @@ class ConnectorHost(ConnectorBase):
     @property
     @override
     def connector_version(self) -> str | None:
-        """The installed version, where that is known."""
+        """The installed version, or None if it is not known."""
         return self.executor.version
 
     @override
     def install(self) -> None:
-        """Install the connector, if it is not."""
+        """Install the connector, unless it is installed."""
         self.executor.install()
 
     @override
@@ -51,9 +51,9 @@ class ConnectorHost(ConnectorBase):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config with its references resolved, anew at each access.
+        """The config with its references resolved, which happens anew at each access.
 
-        Its secrets are masked from then on.
+        The redactor masks its secrets from then on.
         """
         resolved: dict[str, Any] = resolve(self._config)
         remember_config(resolved)
@@ -65,11 +65,11 @@ class ConnectorHost(ConnectorBase):
         self._forget()
 
     def _forget(self) -> None:
-        """Forget what the connector has answered with another config."""
+        """Forget what the connector has answered for the previous config."""
 
 
 class AirbyteHost(ConnectorHost):
-    """One that speaks Airbyte's protocol."""
+    """A connector that speaks Airbyte's protocol."""
 
     _spec: dict[str, Any] | None = None
 
@@ -79,7 +79,7 @@ class AirbyteHost(ConnectorHost):
         `connectionSpecification` in it is the JSON Schema of its config.
 
         Raises:
-            ConnectorError: It gives none.
+            ConnectorError: It returns none.
         """
         if self._spec is None:
             self._spec = specification(self)
@@ -93,17 +93,15 @@ class AirbyteHost(ConnectorHost):
         return found
 
     def test_connection(self) -> None:
-        """Run the connector's `check`, after the config was checked against its specification.
+        """Check the config against the connector's specification, then run its `check`.
 
         Raises:
             ConnectorConfigInvalidError: The config is not what the specification asks for.
             AuthenticationError: It says that the config does not work; the message is its own.
-            ConnectorError: It fails.
+            ConnectorError: The check itself fails.
         """
         config = self.config
-        with suppress(
-            EtlAssetsError
-        ):  # one that gives no specification says itself what it cannot take
+        with suppress(EtlAssetsError):  # without a specification, the check tells what is wrong
             self.spec()
         if self._spec is not None:
             self.validate_config(config)
@@ -114,7 +112,7 @@ class AirbyteHost(ConnectorHost):
 
 
 class SingerHost(ConnectorHost):
-    """One that speaks Singer's."""
+    """A connector that speaks Singer's protocol."""
 
     _settings: dict[str, Any] | None = None
 
@@ -122,14 +120,14 @@ class SingerHost(ConnectorHost):
         """Return what `--about` says; its `settings` is the JSON Schema of the config.
 
         Raises:
-            ConfigError: It has no `--about`: taps and targets made without the SDK have none.
+            ConfigError: It has no `--about`, like taps and targets that do not use the SDK.
         """
         return singer_about(self)
 
     @property
     @override
     def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config; `{}` of a connector that does not say. Asked for once."""
+        """The JSON Schema of the config, or `{}` if the connector has no `--about`."""
         if self._settings is None:
             try:
                 self._settings = dict(self.spec().get("settings") or {})

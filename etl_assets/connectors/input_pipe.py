@@ -1,4 +1,4 @@
-"""The standard input of a connector: fed without ever waiting, so that its outputs can be read all the while."""
+"""The standard input of a connector, fed without waiting, so that its outputs are always read."""
 
 import contextlib
 import fcntl
@@ -13,10 +13,10 @@ _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python's fcntl names from 3.10 on L
 
 
 class InputPipe:
-    """A pipe whose other end is kept open here too, so that what was never read can be counted at the end.
+    """A pipe whose other end is kept open here too, to see at the end whether all of it was read.
 
-    A process that stops to read does not break such a pipe: it fills, and the process's end is seen
-    by its output.
+    A process that stops reading does not break such a pipe. The pipe fills, and the closed output
+    of the process shows that it has ended.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class InputPipe:
         self._ended = False
 
     def begin(self, given: Iterable[bytes], waiting: select.poll) -> None:
-        """Have what is given written whenever there is room; its end closes the pipe.
+        """Write what is given whenever there is room, and close the pipe at its end.
 
         Args:
             given: Blocks of bytes.

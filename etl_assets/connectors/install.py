@@ -1,4 +1,7 @@
-"""One isolated environment per connector: made once, all of it or nothing, proven to start, kept and used again."""
+"""One isolated environment per connector.
+
+It is made once, completely or not at all, and kept once its program has proven to start.
+"""
 
 import contextlib
 import fcntl
@@ -32,11 +35,14 @@ INSTALL_IN_RUN = "ETL_ASSETS_INSTALL_IN_RUN"
 MARKER = "installed.json"
 FORMAT = 1
 OLD_SETUPTOOLS = "setuptools<81"
-"""The last ones that have `pkg_resources`, which older taps import without saying that they need it."""
+"""The last versions with `pkg_resources`, which older taps import without requiring it."""
 
 SHOWN_LINES = 3
+_OF_SETUPTOOLS = ("pkg_resources", "No module named 'distutils'")
+"""Parts of the logs of programs that need these."""
+
 LOG_CHARACTERS = 4000
-"""Of the end of a log, that an error shows."""
+"""How many characters of the end of a log an error shows."""
 
 _log = masked_logger("etl_assets.connectors")
 _in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
@@ -44,18 +50,20 @@ _in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
 
 @contextlib.contextmanager
 def in_run() -> Iterator[None]:
-    """Say that what goes on inside belongs to an orchestrator's run: nothing is installed there."""
+    """Mark what happens inside as part of an orchestrator's run, where nothing is installed."""
     before = _in_run.get()
     _in_run.set(True)
     try:
         yield
     finally:
-        _in_run.set(before)  # no token: the step of a generator may be ended from another context
+        # Not by a token: the step of a generator may be ended from another context.
+        _in_run.set(before)
 
 
 def may_install() -> bool:
     """Return whether a missing connector may be installed now."""
-    return not _in_run.get() or os.environ.get(INSTALL_IN_RUN, "0") not in {"", "0"}
+    is_allowed_in_run = os.environ.get(INSTALL_IN_RUN, "0") not in {"", "0"}
+    return is_allowed_in_run or not _in_run.get()
 
 
 @dataclass(frozen=True)
@@ -65,12 +73,12 @@ class Installed:
     Args:
         name: The connector.
         requirement: What was asked for, redacted.
-        version: Of the connector's package; "" where it could not be told.
-        python: Version of its interpreter.
+        version: The version of the connector's package, or "" if it is not known.
+        python: The version of its interpreter.
         packages: Every distribution and its version.
         executable: The program.
-        at: When, ISO 8601.
-        distribution: The connector's own among the packages; "" where it could not be told.
+        at: When it was installed, in ISO 8601.
+        distribution: The connector's own among the packages, or "" if it is not known.
     """
 
     name: str
@@ -89,28 +97,31 @@ class Environment:
     """Where a connector is, or is going to be, installed.
 
     Args:
-        name: The connector: `source-faker`, `tap-jsonl`.
-        requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path;
-            several, and `--no-deps` or `--ignore-requires-python`, as words.
-        python: The interpreter: a version such as `3.11`, a path, or "" for this one, or another
-            that the connector takes where it does not take this one.
-        root: The directory that holds all environments.
-        program: The program's name; the connector's by default, or the only one its package has.
-        extras: What is installed beside it.
-        this_python: With no other `python`, this one and no other.
+        name: The connector, such as `source-faker` or `tap-jsonl`.
+        requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path.
+            Spaces separate several requirements, `--no-deps` and `--ignore-requires-python`.
+        python: The interpreter: a version such as `3.11`, or a path. "" means this one, or another
+            one if the connector does not support this one.
+        root: The directory of all environments.
+        program: The program's name. By default it is the connector's, or the only one its package
+            has.
+        extras: Requirements that are installed as well.
+        this_python: If `python` is "", use this interpreter and no other.
     """
 
     name: str
     requirement: str
     python: str = ""
-    root: Path = field(default_factory=lambda: install_root())  # noqa: PLW0108 - it is defined below
+    root: Path = field(
+        default_factory=lambda: install_root()  # noqa: PLW0108 - it is defined below
+    )
     program: str = ""
     extras: Sequence[str] = ()
     this_python: bool = False
 
     @property
     def folder(self) -> Path:
-        """Its directory; another requirement or interpreter has another one."""
+        """Its directory, which depends on the requirement and the interpreter."""
         asked = json.dumps([self.requirement, self.python, *self.extras])
         safe = re.sub(r"[^A-Za-z0-9._-]", "_", self.name).lstrip(".") or "connector"
         return self.root / f"{safe[:80]}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
@@ -121,37 +132,41 @@ class Environment:
         return self.folder / "bin"
 
     def installed(self) -> Installed | None:
-        """Return what is installed, or None: a half install counts as none."""
+        """Return what is installed, or None; an incomplete installation does not count."""
         document = read_json(self.folder / MARKER)
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             return None
         found = Installed(**document)
-        return found if os.access(found.executable, os.X_OK) else None
+        if not os.access(found.executable, os.X_OK):
+            return None
+        return found
 
 
 def install_root(given: str | Path | None = None) -> Path:
-    """Return the directory of all environments: the given one, else `$ETL_ASSETS_HOME/connectors`, else
-    `./.etl_assets/connectors`."""  # noqa: D205, D209 - one sentence
+    """Return the directory of all environments.
+
+    It is the given one, else `$ETL_ASSETS_HOME/connectors`, else `./.etl_assets/connectors`.
+    """
     if given:
         return Path(given).expanduser().absolute()
-    home = os.environ.get(HOME)
-    return (Path(home).expanduser() if home else Path(".etl_assets")).absolute() / "connectors"
+    home = os.environ.get(HOME) or ".etl_assets"
+    return Path(home).expanduser().absolute() / "connectors"
 
 
 Prove = Callable[[Path], str | None]
-"""Starts the program at a path; gives None if it runs, else the end of its log."""
+"""Starts the program at a path. Returns None if it runs, else the end of its log."""
 
 
 def install(environment: Environment, prove: Prove, *, pinned: Pins | None = None) -> Installed:
-    """Make an environment, unless it is there; waits for whoever is making it.
+    """Create an environment unless it exists, after waiting for any other process that creates it.
 
     Args:
-        environment: Which.
+        environment: The environment.
         prove: Starts what was installed.
-        pinned: What a lock file says.
+        pinned: The versions of a lock file.
 
     Raises:
-        ConfigError: The interpreter is missing, or is none the connector takes.
+        ConfigError: The interpreter is missing, or the connector does not support it.
         ConnectorInstallationError: The packages cannot be installed, or the program does not start.
     """
     environment.root.mkdir(parents=True, exist_ok=True)
@@ -182,28 +197,29 @@ def uninstall(environment: Environment) -> None:
     """Remove an environment.
 
     Raises:
-        ConfigError: A folder has its name that was not made by `install`.
+        ConfigError: There is a folder of this name that `install` has not made.
     """
     if environment.root.is_dir():
         with _locked(environment.folder.with_suffix(".lock")):
             if os.path.lexists(environment.folder) and not _is_ours(environment):
+                folder = str(environment.folder)
                 raise ConfigError(
-                    f"{str(environment.folder)!r} was not made by this library, so it is not removed.",
-                    hint=f"Remove it yourself: rm -r {shlex.quote(str(environment.folder))}",
+                    f"{folder!r} was not made by this library, so it is not removed.",
+                    hint=f"Remove it yourself: rm -r {shlex.quote(folder)}",
                 )
             shutil.rmtree(environment.folder, ignore_errors=True)
             _mark_of(environment).unlink(missing_ok=True)
 
 
 def _mark_of(environment: Environment) -> Path:
-    """Return the file beside an environment that is there while it is made: half of one is known by it."""
+    """Return the file that stands beside an environment as long as it is incomplete."""
     return environment.root / f"{environment.folder.name}.making"
 
 
 def _make_way(environment: Environment) -> None:
-    """Remove what is where an environment is to be made, if it was made here.
+    """Free the place of an environment.
 
-    Move anything else aside.
+    What `install` has made is removed, and anything else is moved aside.
     """
     folder = environment.folder
     if not os.path.lexists(folder):
@@ -214,22 +230,19 @@ def _make_way(environment: Environment) -> None:
     aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     folder.rename(aside)
     _log.warning(
-        "%s was in the way, and is nothing that this library can prove to have made: it is %s now",
+        "%s was in the way, and nothing proves that this library made it: it was renamed to %s",
         folder,
         aside,
     )
 
 
 def _is_ours(environment: Environment) -> bool:
-    """Return whether what is in the place of an environment was made here: all of it, or a part."""
+    """Return whether `install` made what is in the place of an environment, if only partly."""
     if environment.folder.is_symlink():
         return False
     document = read_json(environment.folder / MARKER)
-    if (
-        isinstance(document, dict)
-        and document.get("name") == environment.name
-        and "requirement" in document
-    ):
+    has_marker = isinstance(document, dict) and "requirement" in document
+    if has_marker and document.get("name") == environment.name:
         return True
     try:
         return _mark_of(environment).read_bytes() == ownership.mark(environment.folder.name)
@@ -238,13 +251,13 @@ def _is_ours(environment: Environment) -> bool:
 
 
 class CannotInstallError(ConnectorInstallationError):
-    """What a connector needs cannot be installed now: that may be the network, so it is worth another try."""
+    """What a connector needs cannot be installed now; the network may be the cause."""
 
     retryable = True
 
 
 class _Installation:
-    """One go at one environment."""
+    """One attempt at creating an environment."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
@@ -256,10 +269,8 @@ class _Installation:
         self._tell("reading which Python it takes")
         answer = self._answer(pinned)
         python = self._chosen_python(answer)
-        lines = [
-            *(self._asked.pinned(pinned) if pinned else self._lines(answer)),
-            *self.environment.extras,
-        ]
+        lines = self._asked.pinned(pinned) if pinned else self._lines(answer)
+        lines = [*lines, *self.environment.extras]
         executable, problem = self._started(python, lines, prove, pinned, answer)
         distributions = self._ask()
         if problem is not None:
@@ -284,7 +295,11 @@ class _Installation:
         pinned: Pins | None,
         answer: Answer | None,
     ) -> tuple[Path, str | None]:
-        """Make the environment with a Python, or with an older one that is here where that is too new for it."""
+        """Make the environment with a Python.
+
+        If the connector turns out not to work with it because it is too new, an older Python of
+        this machine is tried.
+        """
         executable, problem = self._made(python, lines, prove, pinned)
         is_chosen = self.environment.python or self.environment.this_python
         if is_chosen or problem is None or not is_too_new(problem):
@@ -292,7 +307,8 @@ class _Installation:
         taken = self._ask()["python"]
         for older in interpreters.older_here(taken, answer.requires if answer else ""):
             self._tell(
-                f"Python {taken} is too new for it, whatever it says that it takes: {older.version} is tried"
+                f"Python {taken} is too new for it, whatever it says that it takes: "
+                f"{older.version} is tried"
             )
             shutil.rmtree(self.environment.folder)
             executable, problem = self._made(older.path, lines, prove, pinned)
@@ -304,9 +320,9 @@ class _Installation:
     def _made(
         self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None
     ) -> tuple[Path, str | None]:
-        """Make the environment with one Python.
+        """Make the environment with one Python, and return its program.
 
-        Return its program, and the end of its log if that does not start.
+        The second value is the end of the program's log if it does not start, else None.
         """
         self._tell(f"making an environment with Python {python}")
         self._make(python)
@@ -314,9 +330,7 @@ class _Installation:
         executable = self._program()
         self._tell("starting it once")
         problem = prove(executable)
-        if problem is not None and (
-            "pkg_resources" in problem or "No module named 'distutils'" in problem
-        ):
+        if problem is not None and any(module in problem for module in _OF_SETUPTOOLS):
             _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
             self._pip([OLD_SETUPTOOLS])
             problem = prove(executable)
@@ -324,14 +338,18 @@ class _Installation:
 
     def _does_not_start(self, problem: str, python: str, answer: Answer | None) -> ConnectorError:
         older = interpreters.minor_below(python, answer.requires if answer else "")
-        hint = self._python_hint() or older_hint(problem, python, older)
         lacking = f'pip_url="{self._asked.distribution or self.environment.name} <what it lacks>"'
+        hint = (
+            self._python_hint()
+            or older_hint(problem, python, older)
+            or "Ask for another version= of it, or name what it lacks beside it in pip_url, such "
+            f"as {lacking}."
+        )
         return ConnectorInstallationError(
             f"{self.environment.name} was installed, but does not start under Python {python}.",
             connector_name=self.environment.name,
             log_text=problem,
-            hint=hint
-            or f"Ask for another version= of it, or name what it lacks beside it in pip_url, such as {lacking}.",
+            hint=hint,
         )
 
     def _tell(self, what: str) -> None:
@@ -350,8 +368,10 @@ class _Installation:
         Raises:
             ConfigError: There is none, or none that the connector takes.
         """
-        wanted, requires = self.environment.python, answer.requires if answer else ""
-        named = f"{self.environment.name} {answer.version}" if answer else self.environment.name
+        wanted = self.environment.python
+        named, requires = self.environment.name, ""
+        if answer is not None:
+            named, requires = f"{named} {answer.version}", answer.requires
         if wanted:
             return self._wanted_python(wanted, named, requires)
         this = interpreters.this()
@@ -363,7 +383,8 @@ class _Installation:
         found = next((one for one in here if one.is_taken_by(requires)), None)
         if found is not None:
             self._tell(
-                f"{named} requires Python {requires}, and this is {this.version}: {found.version} is taken"
+                f"{named} requires Python {requires}, and this is {this.version}: "
+                f"{found.version} is taken"
             )
             return found.path
         if self._uv:
@@ -383,7 +404,10 @@ class _Installation:
         return found.path if found else wanted
 
     def _lines(self, answer: Answer | None) -> Sequence[str]:
-        """Return the lines to install: the newest version itself, lest the client falls back to a far older one."""
+        """Return the lines to install, with the newest version that was found.
+
+        Without a version, the installer might choose a far older one.
+        """
         from packaging.requirements import InvalidRequirement, Requirement
 
         lines = self._asked.lines
@@ -402,7 +426,7 @@ class _Installation:
         version = distributions["versions"].get(distributions["main"], "")
         if answer is not None and version and version != answer.version:
             _log.warning(
-                "%s: %s was installed, not the newest, %s: what is installed beside it allows no other",
+                "%s: %s was installed, not the newest version, %s: its neighbours need that",
                 self.environment.name,
                 version,
                 answer.version,
@@ -418,53 +442,39 @@ class _Installation:
             self._run([python, "-m", "venv", folder], "make an environment")
 
     def _pip(self, lines: Sequence[str], pinned: Pins | None = None) -> None:
-        # In a file: a requirement may be a URL with a password, and arguments are seen by
-        # everybody.
+        # In a file: a requirement may be a URL with a password, and everybody can see arguments.
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "requirements.txt"
             file.touch(mode=0o600)
             file.write_text("\n".join(lines) + "\n")
-            options = ["--no-deps"] if pinned or self._asked.no_deps else []
-            if (
-                self._asked.any_python and not self._uv
-            ):  # uv has no such option: it takes no upper bound for one
-                options.append("--ignore-requires-python")
-            quiet = ["--quiet", "-r", str(file), *options]
+            options = ["--quiet", "-r", str(file)]
+            if pinned or self._asked.no_deps:
+                options.append("--no-deps")
             if self._uv:
-                command = [self._uv, "pip", "install", "--python", self._python, *quiet]
+                command = [self._uv, "pip", "install", "--python", self._python]
             else:
-                command = [
-                    self._python,
-                    "-m",
-                    "pip",
-                    "install",
-                    "--disable-pip-version-check",
-                    *quiet,
-                ]
+                command = [self._python, "-m", "pip", "install", "--disable-pip-version-check"]
+                # uv has no such option, and needs none: it ignores upper bounds.
+                if self._asked.any_python:
+                    options.append("--ignore-requires-python")
+            command += options
             self._tell(f"installing {', '.join(redact(line) for line in lines[:SHOWN_LINES])}")
             self._run(command, "install its packages", cwd=folder)
         self._check_python()
 
     def _run(self, command: list[str], what: str, cwd: str | None = None) -> str:
-        kept = {
-            k: v
-            for k, v in os.environ.items()
-            if k not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
-        }
-        # As pip does, uv trusts what the machine trusts. Its working directory is not the
-        # project's, whose settings (constraints among them) are none of a connector's.
-        kept = {
-            "UV_SYSTEM_CERTS": "true",
-            "UV_COMPILE_BYTECODE": "1",
-            **kept,
-            "PYTHONDONTWRITEBYTECODE": "",
-        }
+        # Like pip, uv is to trust the certificates that the machine trusts.
+        variables = {"UV_SYSTEM_CERTS": "true", "UV_COMPILE_BYTECODE": "1", **os.environ}
+        for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"):
+            variables.pop(name, None)
+        variables["PYTHONDONTWRITEBYTECODE"] = ""
         try:
             done = progress.run(
                 command,
                 f"{self.environment.name}: still at it: {what}",
+                # Not the project's directory: its settings (such as constraints) do not apply.
                 cwd=cwd or tempfile.gettempdir(),
-                env=kept,
+                env=variables,
                 timeout=INSTALL_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -484,12 +494,9 @@ class _Installation:
         )
 
     def _ask(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(
-            self._run(
-                [self._python, "-I", "-c", _ASK, self._asked.distribution, self.environment.name],
-                "ask what it holds",
-            )
-        )
+        names = [self._asked.distribution, self.environment.name]
+        output = self._run([self._python, "-I", "-c", _ASK, *names], "ask what it holds")
+        answer: dict[str, Any] = json.loads(output)
         return answer
 
     def _check_python(self) -> None:
@@ -498,19 +505,21 @@ class _Installation:
             raise ConfigError(f"{self.environment.name} does not take this Python.", hint=hint)
 
     def _python_hint(self) -> str:
-        """Return which Python the connector wants, where it is not this one: uv ignores an upper bound."""
+        """Return a hint if the connector requires another Python, which uv does not enforce."""
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         asked = self._ask()
-        with contextlib.suppress(InvalidSpecifier):
-            if asked["requires"] and not SpecifierSet(asked["requires"]).contains(
-                asked["python"], prereleases=True
-            ):
-                return (
-                    f'It requires Python {asked["requires"]}, and this is {asked["python"]}: give use_python="3.x", or '
-                    "try it nevertheless with --ignore-requires-python in its pip_url."
-                )
-        return ""
+        requires, python = asked["requires"], asked["python"]
+        try:
+            is_supported = SpecifierSet(requires).contains(python, prereleases=True)
+        except InvalidSpecifier:
+            return ""
+        if is_supported:
+            return ""
+        return (
+            f'It requires Python {requires}, and this is {python}: give use_python="3.x", or try '
+            "it nevertheless with --ignore-requires-python in its pip_url."
+        )
 
     def _program(self) -> Path:
         environment = self.environment
@@ -522,7 +531,8 @@ class _Installation:
             return environment.bin / scripts[0]
         raise ConfigError(
             f"{redact(environment.requirement)} has no program {environment.name!r}.",
-            hint=f"It has: {', '.join(scripts) or 'none'}. Name the connector as its program is called.",
+            hint=f"It has: {', '.join(scripts) or 'none'}. Name the connector as its program is "
+            "called.",
         )
 
 
@@ -533,12 +543,15 @@ def canonical(name): return name.lower().replace("_", "-").replace(".", "-")
 wanted, program = canonical(sys.argv[1]), sys.argv[2]
 found = {canonical(d.metadata["Name"]): d for d in distributions() if d.metadata["Name"]}
 def scripts(d): return [e.name for e in d.entry_points if e.group == "console_scripts"]
-main = wanted if wanted in found else next((n for n, d in found.items() if program in scripts(d)), "")
+owners = [name for name, d in found.items() if program in scripts(d)]
+main = wanted if wanted in found else next(iter(owners), "")
 one = found.get(main)
 print(json.dumps({
-    "python": platform.python_version(), "main": main,
-    "requires": (one.metadata["Requires-Python"] or "") if one else "", "scripts": scripts(one) if one else [],
-    "versions": {n: d.version for n, d in sorted(found.items()) if n not in ("pip",)},
+    "python": platform.python_version(),
+    "main": main,
+    "requires": (one.metadata["Requires-Python"] or "") if one else "",
+    "scripts": scripts(one) if one else [],
+    "versions": {name: d.version for name, d in sorted(found.items()) if name != "pip"},
 }))
 """
 
@@ -551,7 +564,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, document: Any) -> None:
-    """Write a JSON document: all of it or nothing."""
+    """Write a JSON document, completely or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", "utf-8")
     temporary.replace(path)

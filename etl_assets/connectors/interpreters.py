@@ -14,7 +14,7 @@ from etl_assets.exceptions import ConfigError
 
 ASK_SECONDS = 20.0
 OLDEST_MINOR = 6
-"""Python 3 before it has no connectors."""
+"""No connector supports an earlier minor version of Python 3."""
 MINORS_AHEAD = 20
 _NAME = re.compile(r"python3(\.\d+)?")
 _ASK = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
@@ -22,7 +22,7 @@ _ASK = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that is there.
+    """A Python interpreter of this machine.
 
     Args:
         path: The program.
@@ -33,7 +33,7 @@ class Interpreter:
     version: str
 
     def is_taken_by(self, requires: str) -> bool:
-        """Return whether a `Requires-Python` takes it; one that cannot be read takes any."""
+        """Return whether a `Requires-Python` allows it; one that cannot be read allows any."""
         return takes(requires, self.version)
 
     def is_older_than(self, version: str) -> bool:
@@ -47,7 +47,7 @@ class Interpreter:
 
 
 def takes(requires: str, version: str) -> bool:
-    """Return whether a `Requires-Python` takes a version; one that cannot be read takes any."""
+    """Return whether a `Requires-Python` allows a version; one that cannot be read allows any."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
@@ -62,31 +62,31 @@ def this() -> Interpreter:
 
 
 def all_here() -> list[Interpreter]:
-    """Return every interpreter that is found: this one, those of pyenv and uv, and those on PATH.
+    """Return this interpreter, those of pyenv and uv, and those on PATH, the newest first.
 
-    The newest first.
-
-    Each is asked for its version, so that one that does not start (a shim of pyenv without a
-    version) is none.
+    Each is asked for its version. One that does not start, such as a shim of pyenv without a
+    version, is left out.
     """
     found = {this().minor: this()}
     seen = {os.path.realpath(sys.executable)}
     for path in (*_of_managers(), *_on_path()):
         real = os.path.realpath(path)
-        if real not in seen and (version := version_of(path)):
+        if real in seen:
+            continue
+        version = version_of(path)
+        if version is not None:
             seen.add(real)
             one = Interpreter(str(path), version)
             found.setdefault(one.minor, one)
-    return sorted(
-        found.values(), key=lambda one: [int(part) for part in one.version.split(".")], reverse=True
-    )
+    return sorted(found.values(), key=_parts, reverse=True)
+
+
+def _parts(interpreter: Interpreter) -> list[int]:
+    return [int(part) for part in interpreter.version.split(".")]
 
 
 def older_here(version: str, requires: str) -> list[Interpreter]:
-    """Return the interpreters of earlier minor versions that a `Requires-Python` takes.
-
-    The newest first.
-    """
+    """Return the interpreters of earlier minor versions that are allowed, the newest first."""
     return [one for one in all_here() if one.is_older_than(version) and one.is_taken_by(requires)]
 
 
@@ -99,7 +99,9 @@ def version_of(path: Path | str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     said = done.stdout.decode("ascii", "replace").strip()
-    return said if done.returncode == 0 and re.fullmatch(r"3(\.\d+){2}", said) else None
+    if done.returncode or not re.fullmatch(r"3(\.\d+){2}", said):
+        return None
+    return said
 
 
 def _of_managers() -> Iterator[Path]:
@@ -125,14 +127,12 @@ def _on_path() -> Iterator[Path]:
 
 
 def of_version(wanted: str) -> Interpreter | None:
-    """Return the interpreter of a version such as `3.10`, or of a path or program's name.
-
-    None if there is none.
-    """
-    named = shutil.which(wanted)
-    if os.sep in wanted or (named and not wanted[:1].isdigit()):
-        version = version_of(named) if named else None
-        return Interpreter(str(named), version) if version else None
+    """Return the interpreter of a version such as `3.10`, or of a path or program, or None."""
+    program = shutil.which(wanted)
+    is_program = os.sep in wanted or (program is not None and not wanted[:1].isdigit())
+    if is_program:
+        version = version_of(program) if program else None
+        return Interpreter(str(program), version) if version else None
     parts = wanted.split(".")
     if this().version.split(".")[: len(parts)] == parts:
         return this()
@@ -145,21 +145,20 @@ def of_version(wanted: str) -> Interpreter | None:
 
 
 def missing_minor(requires: str) -> str:
-    """Return the version of Python to install for a `Requires-Python`: as near below this one as can be, else above."""
+    """Return the version of Python to install for a `Requires-Python`.
+
+    It is the next one below this one that is allowed, or else the next one above.
+    """
     now = sys.version_info.minor
     minors = [*range(now, OLDEST_MINOR - 1, -1), *range(now + 1, now + MINORS_AHEAD)]
-    taken = (
-        minor for minor in minors if any(takes(requires, f"3.{minor}.{patch}") for patch in (99, 0))
-    )
-    minor = next(taken, None)
-    return requires if minor is None else f"3.{minor}"
+    for minor in minors:
+        if takes(requires, f"3.{minor}.99") or takes(requires, f"3.{minor}.0"):
+            return f"3.{minor}"
+    return requires
 
 
 def minor_below(version: str, requires: str) -> str | None:
-    """Return the next older minor version of Python that a `Requires-Python` takes.
-
-    None if there is none.
-    """
+    """Return the next older minor version of Python that is allowed, or None."""
     minors = range(_minor(version) - 1, OLDEST_MINOR - 1, -1)
     return next((f"3.{minor}" for minor in minors if takes(requires, f"3.{minor}.99")), None)
 
@@ -169,9 +168,9 @@ def _minor(version: str) -> int:
 
 
 def none_fits(name: str, requires: str, here: Sequence[Interpreter]) -> ConfigError:
-    """Return the error for a connector that takes no interpreter of this machine.
+    """Return the error for a connector that supports no interpreter of this machine.
 
-    Says exactly which is missing.
+    It says which version to install.
 
     Args:
         name: The connector, with its version.
@@ -181,13 +180,15 @@ def none_fits(name: str, requires: str, here: Sequence[Interpreter]) -> ConfigEr
     minor = missing_minor(requires)
     there = ", ".join(f"{one.version} ({one.path})" for one in here)
     return ConfigError(
-        f"{name} requires Python {requires}, and there is none of these here: Python {minor} is missing.",
-        hint=f"Install it, by `uv python install {minor}` or `pyenv install {minor}`. Found: {there}.",
+        f"{name} requires Python {requires}, and there is none of these here: Python {minor} is "
+        "missing.",
+        hint=f"Install it, by `uv python install {minor}` or `pyenv install {minor}`. "
+        f"Found: {there}.",
     )
 
 
 def refused(named: str, requires: str, given: str, version: str) -> ConfigError:
-    """Return the error of an interpreter that a package does not take.
+    """Return the error for an interpreter that a package does not support.
 
     Args:
         named: The package.

@@ -1,7 +1,7 @@
-"""What a connector writes to standard error: read as fast as it comes, logged now and then, its end kept.
+"""The standard error of a connector: read as fast as it comes, logged, and its end kept.
 
-It is masked before it is cut, by lines, by characters, or into log lines: a piece of a secret would
-no longer be told.
+Text is masked before it is cut into lines or shortened, because a piece of a secret would no longer
+be recognized.
 """
 
 import logging
@@ -16,17 +16,17 @@ from etl_assets.redaction import redact, redactor
 KEPT_LINES = 40
 KEPT_CHARACTERS = 8_000
 LINE_BYTES = 4_000
-"""What is beyond it of a line, is left out."""
+"""A longer line is cut."""
 READ_BYTES = 256 * 1024
 LINES_AT_ONCE = 100
 PER_SECONDS = 10.0
 JOIN_SECONDS = 5.0
 HELD_SECRETS = 4
-"""So many times the lines of the longest secret are held, at most."""
+"""At most this many times the lines of the longest secret are held."""
 
 
 class LogThrottle:
-    """Logs at most so many lines in so many seconds, and then says how many it left out."""
+    """Logs at most `LINES_AT_ONCE` lines in `PER_SECONDS`, and then says how many it left out."""
 
     def __init__(self, logger: logging.Logger | None) -> None:
         self._logger = logger
@@ -34,13 +34,13 @@ class LogThrottle:
         self._count = 0
 
     def log(self, level: int, text: str, *, begin: int = 0, limit: int | None = None) -> None:
-        """Log a text, masked and then cut, unless there were too many; errors always go through.
+        """Log a text, masked and then cut, unless there were too many; more errors are allowed.
 
         Args:
-            level: Of Python's `logging`.
-            text: A line, or lines that one secret may go over.
-            begin: What is before this character is not shown.
-            limit: Nor is what is from this one on.
+            level: A level of Python's `logging`.
+            text: A line, or several lines that a secret may span.
+            begin: The first character that is shown.
+            limit: The first character that is no longer shown.
         """
         if self._logger is None or not self._logger.isEnabledFor(level):
             return
@@ -49,9 +49,10 @@ class LogThrottle:
             self.flush()
             self._began, self._count = now, 0
         self._count += 1
-        if self._count <= LINES_AT_ONCE or (
-            level >= logging.ERROR and self._count <= 10 * LINES_AT_ONCE
-        ):
+        most = LINES_AT_ONCE
+        if level >= logging.ERROR:
+            most *= 10
+        if self._count <= most:
             self._logger.log(level, "%s", redact(text, begin=begin, end=limit))
 
     def flush(self) -> None:
@@ -66,8 +67,8 @@ class LogDrain:
 
     Args:
         descriptor: The pipe.
-        logger: Gets its lines.
-        heard: Called whenever something came.
+        logger: The logger of its lines.
+        heard: Called whenever something was read.
     """
 
     def __init__(
@@ -78,9 +79,9 @@ class LogDrain:
         self._heard = heard
         self._kept: deque[str] = deque()
         self._held: list[str] = []
-        """The last lines, not logged yet: a secret may begin in them and go on in the next."""
+        """The last lines, not logged yet: a secret that begins in them may go on in the next."""
         self._told = 0
-        """How many of them were logged all the same, and are only looked at."""
+        """How many of these were logged all the same. They are kept to recognize secrets."""
         self._line = b""
         self._thread = threading.Thread(target=self._run, name="connector log", daemon=True)
 
@@ -104,8 +105,8 @@ class LogDrain:
             while block := os.read(self._descriptor, READ_BYTES):
                 self._heard()
                 *lines, rest = (self._line + block).split(b"\n")
-                # What is shown of a line may end within a secret: so much more is looked at as one
-                # can have bytes.
+                # A line may be cut within a secret. To recognize that, as many more bytes are
+                # looked at as a secret can have.
                 looked_at = LINE_BYTES + 4 * redactor().longest
                 self._line = rest[:looked_at]
                 for line in lines:
@@ -124,26 +125,27 @@ class LogDrain:
         if not text and not self._held:
             return
         self._kept.append(text)
-        while (
-            len(self._kept) > KEPT_LINES + redactor().most_lines
-        ):  # those beyond the shown ones are only looked at
+        most = redactor().most_lines
+        # More lines are kept than are shown: a secret may begin before the first shown one.
+        while len(self._kept) > KEPT_LINES + most:
             self._kept.popleft()
         self._held.append(text)
-        most = redactor().most_lines
         if not redactor().goes_on("\n".join(self._held[-most:])):
             self._release()
-        elif (
-            len(self._held) > HELD_SECRETS * most
-        ):  # lines that look like the beginning of one, again and again
+        elif len(self._held) > HELD_SECRETS * most:
+            # Line after line looks like the beginning of a secret.
             self._release(but=most)
 
     def _release(self, *, but: int = 0) -> None:
-        """Log the lines that were held, but for so many of the last ones."""
+        """Log the lines that were held, except the last `but` of them."""
         text = "\n".join(self._held).rstrip()
         begin = sum(len(line) + 1 for line in self._held[: self._told])
         end = len(text) - sum(len(line) + 1 for line in self._held[len(self._held) - but :])
         if end > begin:
             self._throttle.log(logging.INFO, text, begin=begin, limit=end)
-        # A secret may have begun in what was logged, and go on in what was not.
-        self._held = self._held[len(self._held) - 2 * but :] if but else []
+        if but:
+            # A secret may have begun in what was logged, and go on in what was not.
+            self._held = self._held[len(self._held) - 2 * but :]
+        else:
+            self._held = []
         self._told = len(self._held) - but

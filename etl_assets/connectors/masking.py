@@ -1,6 +1,6 @@
-"""What of a connector's config must never be shown: remembered, so that the redactor masks it."""
+"""Which values of a connector's config are secret; the redactor is told of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from etl_assets.redaction import remember
@@ -19,16 +19,16 @@ _SECRET_WORDS = (
 
 
 def says_secret(name: str) -> bool:
-    """Return whether a name says that what it stands for is secret.
+    """Return whether a name says that its value is secret.
 
     States are stored under names that are made without such values (`sources/stored_name.py`), so
-    this list stays as it is; what is masked, a longer one says (`redaction/names.py`).
+    this list must not change. Masking uses a longer one (`redaction/names.py`).
     """
     return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def remember_new(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Have every text of a changed config that was not in the old one masked: new tokens above all."""
+    """Have every new text of a changed config masked, such as a new token."""
     known = set(_texts(before))
     for text in _texts(after):
         if text not in known:
@@ -38,11 +38,11 @@ def remember_new(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    for item in (
-        value.values()
-        if isinstance(value, Mapping)
-        else value
-        if isinstance(value, list | tuple)
-        else ()
-    ):
+        return
+    items: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        items = value.values()
+    elif isinstance(value, list | tuple):
+        items = value
+    for item in items:
         yield from _texts(item)

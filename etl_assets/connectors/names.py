@@ -1,9 +1,8 @@
-"""The names connectors are known by: entry points of installed packages, and the shipped index `known.json`.
+"""The names of connectors: entry points of installed packages, and the shipped index `known.json`.
 
-The index is made by `connector_index/make.py` of the project from a list of package names, and is
-not complete: a connector that is not in it is given by `pip_url`, `local_executable`,
-`docker_image` or `source_manifest`. Nothing is
-asked over a network.
+The project's `connector_index/make.py` makes the index from a list of package names. It is not
+complete: a connector that it lacks is given by `pip_url`, `local_executable`, `docker_image` or
+`source_manifest`. Nothing here uses the network.
 """
 
 import json
@@ -22,14 +21,14 @@ from etl_assets.exceptions import ConnectorNotRegisteredError, InputError, did_y
 
 Protocol = Literal["airbyte", "singer"]
 ENTRY_POINTS = "etl_assets.connectors"
-"""A package declares connectors under this group, each as `name = "package:protocol"`.
+"""The group of entry points under which a package declares connectors.
 
-See `docs/connectors.md`.
+Each is `name = "package:protocol"`; see `docs/connectors.md`.
 """
 
 
 class InstallType(StrEnum):
-    """How a connector comes to run."""
+    """How a connector is run."""
 
     PYTHON = "python"
     YAML = "yaml"
@@ -49,13 +48,13 @@ class Language(StrEnum):
 
 @dataclass(frozen=True)
 class ConnectorMetadata:
-    """What is known of a connector by its name.
+    """What the index says about a connector.
 
     Args:
         name: The name.
-        latest_available_version: Always None: nothing is asked over a network.
-        pypi_package_name: What pip installs, where it is a package.
-        language: What it is written in; one that runs in Docker only counts as `java`.
+        latest_available_version: Always None, because the network is not used.
+        pypi_package_name: What pip installs, if it is a package.
+        language: What it is written in. One that only runs in Docker counts as `java`.
         install_types: The ways to run it.
         suggested_streams: Always None.
     """
@@ -69,7 +68,7 @@ class ConnectorMetadata:
 
     @property
     def default_install_type(self) -> InstallType:
-        """How `get_source` runs it where nothing else is said."""
+        """How `get_source` runs it by default."""
         order = (InstallType.PYTHON, InstallType.YAML, InstallType.DOCKER)
         return next(one for one in order if one in self.install_types)
 
@@ -82,8 +81,8 @@ class Known:
         name: Such as `source-faker` or `tap-jsonl`.
         protocol: What it speaks.
         install: `python`, `yaml` or `docker`.
-        package: What pip installs, for `python`; more words are installed beside it.
-        is_low_code: It is a manifest, also where there is a package that runs it.
+        package: What pip installs, for `python`: its package, and others after a space.
+        is_low_code: It is a manifest, even if there is a package that runs it.
         use_properties: The tap takes its catalog by `--properties`.
     """
 
@@ -96,13 +95,13 @@ class Known:
 
     @property
     def distribution(self) -> str:
-        """The name of its package, without the versions that are left out; "" where it is none."""
+        """The name of its package without any version, or "" if it has none."""
         return re.split(r"[\s<>=!~\[]", self.package, maxsplit=1)[0]
 
 
 @cache
 def known_connectors() -> dict[str, Known]:
-    """Return every connector that is known by name; an entry point goes before the index."""
+    """Return every known connector by name; an entry point takes precedence over the index."""
     index: dict[str, Any] = json.loads(Path(__file__).with_name("known.json").read_text("utf-8"))
     found: dict[str, Known] = {
         name: Known(name, "airbyte", InstallType.DOCKER) for name in index["images"]
@@ -113,38 +112,42 @@ def known_connectors() -> dict[str, Known]:
     )
     for entry in index["packages"]:
         name, _, package = entry.partition(": ")
-        is_airbyte = name.startswith(("source-", "destination-"))
+        spoken: Protocol = "singer"
+        default_package = name
+        if name.startswith(("source-", "destination-")):
+            spoken, default_package = "airbyte", f"airbyte-{name}"
         found[name] = Known(
             name,
-            "airbyte" if is_airbyte else "singer",
+            spoken,
             InstallType.PYTHON,
-            package or (f"airbyte-{name}" if is_airbyte else name),
+            package or default_package,
             is_low_code=name in low_code,
             use_properties=name in index["properties"],
         )
     for point in entry_points(group=ENTRY_POINTS):
-        # The value is read, never imported: `pip_package:protocol` is all an index needs.
+        # The value (`pip_package:protocol`) is only read, never imported.
         package, _, protocol = point.value.partition(":")
-        found[point.name] = Known(
-            point.name, "singer" if protocol == "singer" else "airbyte", InstallType.PYTHON, package
-        )
+        spoken = "singer" if protocol == "singer" else "airbyte"
+        found[point.name] = Known(point.name, spoken, InstallType.PYTHON, package)
     return found
 
 
 @checked(install_type=TEXT)
 def get_available_connectors(install_type: InstallType | str | None = None) -> list[str]:
-    """Return the names of known connectors, sorted. Asks no network.
+    """Return the names of known connectors, sorted, without using the network.
 
     Args:
-        install_type: Only those of this kind; None for all that can be installed here: those that
-            need Docker only where there is a `docker`.
+        install_type: Only connectors of this kind. None means all that can be installed here;
+            those that need Docker are included if there is a `docker`.
 
     Raises:
         InputError: There is no such kind.
     """
     wanted = _kind_of(install_type)
     known = known_connectors().values()
-    if wanted is InstallType.ANY or (wanted is InstallType.INSTALLABLE and shutil.which("docker")):
+    if wanted is InstallType.INSTALLABLE and shutil.which("docker"):
+        wanted = InstallType.ANY
+    if wanted is InstallType.ANY:
         return sorted(one.name for one in known)
     if wanted is InstallType.INSTALLABLE:
         return sorted(one.name for one in known if one.install is not InstallType.DOCKER)
@@ -170,7 +173,7 @@ def _kind_of(install_type: InstallType | str | None) -> InstallType:
 
 
 def get_connector_metadata(name: str) -> ConnectorMetadata:
-    """Return what is known of a connector. Asks no network.
+    """Return what the index says about a connector, without using the network.
 
     Raises:
         ConnectorNotRegisteredError: The index has no such name.
@@ -178,15 +181,19 @@ def get_connector_metadata(name: str) -> ConnectorMetadata:
     known = known_connectors().get(name)
     if known is None:
         raise unknown(name)
-    image = {InstallType.DOCKER} if known.protocol == "airbyte" else set()
+    install_types = {known.install}
+    if known.protocol == "airbyte":
+        install_types.add(InstallType.DOCKER)  # each has an image
+    language = _LANGUAGES[known.install]
+    if known.is_low_code:
+        install_types.add(InstallType.YAML)
+        language = Language.MANIFEST_ONLY
     return ConnectorMetadata(
         name=name,
         latest_available_version=None,
         pypi_package_name=known.distribution or None,
-        language=Language.MANIFEST_ONLY if known.is_low_code else _LANGUAGES[known.install],
-        install_types=frozenset(
-            {known.install, *image, *({InstallType.YAML} if known.is_low_code else ())}
-        ),
+        language=language,
+        install_types=frozenset(install_types),
     )
 
 
@@ -198,10 +205,7 @@ _LANGUAGES = {
 
 
 def protocol_of(name: str) -> Protocol | None:
-    """Return what a connector of this name speaks, by the index or by its prefix.
-
-    None if neither tells.
-    """
+    """Return what a connector speaks, by the index or by the prefix of its name, or None."""
     known = known_connectors().get(name)
     if known is not None:
         return known.protocol
@@ -214,7 +218,7 @@ def unknown(name: str) -> ConnectorNotRegisteredError:
     """Return the error for a name that is not in the index."""
     return ConnectorNotRegisteredError(
         f"There is no connector {name!r} in the index of names.",
-        hint=f"{did_you_mean(name, known_connectors())} Any other is given by pip_url=, local_executable=, "
-        "docker_image= or source_manifest=.",
+        hint=f"{did_you_mean(name, known_connectors())} Any other is given by pip_url=, "
+        "local_executable=, docker_image= or source_manifest=.",
         connector_name=name,
     )

@@ -1,4 +1,4 @@
-"""What the package client says of a requirement before anything is installed: its newest version, and its Python."""
+"""The newest version of a requirement and its Python, before anything is installed."""
 
 import importlib.util
 import json
@@ -21,12 +21,12 @@ _log = masked_logger("etl_assets.connectors")
 
 @dataclass(frozen=True)
 class Answer:
-    """What the client would install, whatever Python it takes.
+    """What pip would install, whatever Python that requires.
 
     Args:
         name: The distribution.
         version: Its version.
-        requires: Its `Requires-Python`; "" where it says nothing.
+        requires: Its `Requires-Python`, or "".
     """
 
     name: str
@@ -35,20 +35,18 @@ class Answer:
 
 
 def answer_for(asked: Asked, line: str) -> Answer | None:
-    """Ask pip which version it would install of a requirement, and which Python that takes.
+    """Ask pip which version of a requirement it would install, and which Python that requires.
 
-    Installs nothing.
-
-    pip by itself takes the newest version that this Python can have, which may be years older than
-    the newest one; asked to ignore what versions require, it tells of the newest.
+    Nothing is installed. By default, pip chooses the newest version that supports this Python,
+    which may be years old. It is told to ignore what versions require, so it returns the newest.
 
     Args:
         asked: The whole requirement.
         line: The line of it that is asked about.
 
     Returns:
-        The answer; None where there is no pip to be asked, or it has none: of a package that is
-        installed in place, or whose description is made by code that does not run here.
+        The answer, or None. There is none without pip, for a package that is installed in place,
+        and for one whose metadata is made by code that does not run here.
     """
     command = _pip()
     if command is None or line.startswith("-e ") or asked.any_python:
@@ -58,25 +56,11 @@ def answer_for(asked: Asked, line: str) -> Answer | None:
         file.touch(mode=0o600)  # a requirement may be a URL with a password
         file.write_text(f"{line}\n")
         options = [
-            "--dry-run",
-            "--no-deps",
-            "--ignore-installed",
-            "--ignore-requires-python",
-            "--quiet",
+            *("--disable-pip-version-check", "--dry-run", "--no-deps", "--ignore-installed"),
+            *("--ignore-requires-python", "--quiet"),
+            *("--report", str(report), "-r", str(file)),
         ]
-        said = _said(
-            [
-                *command,
-                "install",
-                "--disable-pip-version-check",
-                *options,
-                "--report",
-                str(report),
-                "-r",
-                str(file),
-            ],
-            folder,
-        )
+        said = _said([*command, "install", *options], folder)
         try:
             found = json.loads(report.read_bytes())["install"][0]["metadata"]
             return Answer(
@@ -92,35 +76,24 @@ def _pip() -> Sequence[str] | None:
         return [sys.executable, "-m", "pip"]
     uv = find_uv()
     if uv is not None:
-        return [
-            uv,
-            "run",
-            "--quiet",
-            "--no-project",
-            "--isolated",
-            "--with",
-            "pip",
-            "python",
-            "-m",
-            "pip",
-        ]
-    base: Any = getattr(
-        sys, "_base_executable", None
-    )  # of an environment that was made without pip
-    return [str(base), "-m", "pip"] if base and base != sys.executable else None
+        isolated = [uv, "run", "--quiet", "--no-project", "--isolated", "--with", "pip"]
+        return [*isolated, "python", "-m", "pip"]
+    # This environment was made without pip. The interpreter that it was made from may have it.
+    base: Any = getattr(sys, "_base_executable", None)
+    if not base or base == sys.executable:
+        return None
+    return [str(base), "-m", "pip"]
 
 
 def _said(command: Sequence[str], folder: str) -> str:
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
-    }
+    variables = {"UV_SYSTEM_CERTS": "true", **os.environ}
+    for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"):
+        variables.pop(name, None)
     try:
         done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
             command,
-            cwd=folder,  # not the project's, whose settings are none of a connector's
-            env={"UV_SYSTEM_CERTS": "true", **kept},
+            cwd=folder,  # not the project's directory, whose settings do not apply here
+            env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=ANSWER_SECONDS,

@@ -1,4 +1,4 @@
-"""One connector process: started with nothing it need not have, read line by line, and ended for certain."""
+"""One connector process: started with only what it needs, read by lines, and reliably ended."""
 
 import contextlib
 import fcntl
@@ -28,46 +28,35 @@ from etl_assets.protocol.singer.messages import MAX_BYTES
 
 PASSED_ON = (
     *("PATH", "LANG", "LC_ALL"),
-    *(
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "all_proxy",
-    ),
-    *(
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "NODE_EXTRA_CA_CERTS",
-    ),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
+    *("http_proxy", "https_proxy", "no_proxy", "all_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    "NODE_EXTRA_CA_CERTS",
 )
-"""The variables of this process's environment that a connector gets.
+"""The environment variables of this process that a connector gets.
 
-`ETL_ASSETS_CONNECTOR_ENV` adds names.
+`ETL_ASSETS_CONNECTOR_ENV` adds further names.
 """
 MORE = "ETL_ASSETS_CONNECTOR_ENV"
 
 READ_BYTES = 1024 * 1024
 IDLE_SECONDS = 1.0
-"""After so long without output, an empty chunk tells the reader so."""
+"""After this time without output, the reader gets an empty chunk."""
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python's fcntl names from 3.10 on Linux only
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a connector may say, and how long it may take.
+    """How much a connector may write, and how long it may take.
 
     Args:
         line_bytes: The longest line.
-        silence_seconds: Without a byte on standard output or standard error; None for no limit.
-        total_seconds: From its start; None for no limit. The time in which nobody reads counts.
-        grace_seconds: Between being told to end and being killed.
+        silence_seconds: How long it may write neither to standard output nor to standard error.
+            None means no limit.
+        total_seconds: How long it may run, including the time in which its output is not read.
+            None means no limit.
+        grace_seconds: The time between being told to end and being killed.
     """
 
     line_bytes: int = MAX_BYTES
@@ -76,35 +65,33 @@ class Limits:
     grace_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        for name, kind in (
-            ("line_bytes", (int, "a whole number")),
-            ("grace_seconds", ((int, float), "a number")),
-        ):
-            check_number("Limits", name, getattr(self, name), kind)
+        check_number("Limits", "line_bytes", self.line_bytes, (int, "a whole number"))
+        check_number("Limits", "grace_seconds", self.grace_seconds, ((int, float), "a number"))
         for name in ("silence_seconds", "total_seconds"):
-            if getattr(self, name) is not None:
-                check_number(
-                    "Limits", name, getattr(self, name), ((int, float), "a number, or None")
-                )
+            value = getattr(self, name)
+            if value is not None:
+                check_number("Limits", name, value, ((int, float), "a number, or None"))
 
 
 def environment(
     home: Path, *, path_first: Path | None = None, more: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the environment of a connector: an allow-list, never this process's own.
+    """Return the environment of a connector, which has only allowed variables of this process.
 
     Args:
-        home: Its home.
-        path_first: A directory of programs to be found before all others.
-        more: Variables the caller adds.
+        home: Its home directory.
+        path_first: A directory that precedes all others on PATH.
+        more: Variables that are added.
     """
     names = [*PASSED_ON, *os.environ.get(MORE, "").replace(",", " ").split()]
     given = {name: os.environ[name] for name in names if name in os.environ}
     path = given.get("PATH", os.defpath)
+    if path_first:
+        path = f"{path_first}{os.pathsep}{path}"
     return {
         "LANG": "C.UTF-8",
         **given,
-        "PATH": f"{path_first}{os.pathsep}{path}" if path_first else path,
+        "PATH": path,
         "HOME": str(home),
         "TMPDIR": str(home / "tmp"),
         "TZ": "UTC",
@@ -117,20 +104,21 @@ def environment(
 class ConnectorProcess:
     """A running connector.
 
-    A context: leaving it, by whatever way, ends all its processes and removes its files.
+    It is a context manager. Leaving the context in any way ends all its processes and removes its
+    files.
 
     Args:
-        command: The program and its arguments; never a secret among them.
-        workspace: Its home; removed when this context is left, its documents when the process ends.
-        inside: The path by which the process knows its home, where that is another than the
-            workspace's own.
-        directory: Its working directory; its home by default.
-        name: For errors and logs.
-        limits: Of time and size.
-        logger: Gets its standard error, throttled and redacted.
-        path_first: A directory of programs to be found before all others.
-        more_environment: Variables beside the allow-list.
-        cancelled: Asked about once a second; True ends the process.
+        command: The program and its arguments, which never contain a secret.
+        workspace: Its home directory. The documents in it are removed when the process ends, the
+            directory itself when this context is left.
+        inside: The path by which the process knows its home, if it is not the workspace's own.
+        directory: Its working directory, by default its home.
+        name: Its name in errors and logs.
+        limits: Limits of time and size.
+        logger: The logger of its standard error, which is throttled and redacted.
+        path_first: A directory that precedes all others on PATH.
+        more_environment: Variables that are set in addition to the allow-list.
+        cancelled: Called about once a second. If it returns True, the process is ended.
         takes_input: It reads its standard input, which `chunks` feeds.
 
     Raises:
@@ -175,13 +163,8 @@ class ConnectorProcess:
         lifeline, self._lifeline = os.pipe()
         self._report, report = os.pipe()
         home = self._workspace
-        arguments = [
-            str(lifeline),
-            str(report),
-            str(home.path),
-            str(self.limits.grace_seconds),
-            *command,
-        ]
+        pipes = [str(lifeline), str(report)]
+        arguments = [*pipes, str(home.path), str(self.limits.grace_seconds), *command]
         try:
             return subprocess.Popen(  # noqa: S603 - running connectors is what this is for
                 [sys.executable, "-I", "-S", str(_SUPERVISOR), *arguments],
@@ -203,12 +186,12 @@ class ConnectorProcess:
 
     @property
     def folder(self) -> Folder:
-        """Its home, held open; nothing is reached through it any more when the context is left."""
+        """Its home, held open. It cannot be used once the context is left."""
         return self._workspace.folder
 
     @property
     def folder_names(self) -> Sequence[str]:
-        """The absolute paths by which the process may call its home: in a container that is one, else two."""
+        """The absolute paths by which the process may name its home: one in a container, or two."""
         if self._inside is not None:
             return (self._inside,)
         path = self._workspace.path
@@ -239,9 +222,8 @@ class ConnectorProcess:
             self._process.kill()  # the supervisor: it has ended all, and only keeps the directory
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(self.limits.grace_seconds + 10)
-        if (
-            self._process.poll() is None
-        ):  # somebody stopped the supervisor: its group dies by its death signal
+        if self._process.poll() is None:
+            # Somebody stopped the supervisor. The connector is killed when it dies.
             with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -250,23 +232,22 @@ class ConnectorProcess:
 
     @property
     def took_all(self) -> bool:
-        """Whether it has read all that `chunks` was given."""
+        """Whether it has read all of the input that `chunks` was given."""
         return self._input is not None and self._input.was_read
 
     def chunks(self, given: Iterable[bytes] = ()) -> Iterator[bytes]:
         """Yield its standard output as chunks of whole lines.
 
-        An empty chunk says that a second has passed.
-
-        The last line may have no end.
+        An empty chunk means that a second has passed without output. The last line may lack its
+        line break.
 
         Args:
-            given: Its standard input, written as fast as it reads; its end closes the pipe. Where
-                the process ends before, see `took_all`.
+            given: Its standard input, which is written as fast as it reads. `took_all` tells
+                whether the process has read all of it.
 
         Raises:
             ProtocolError: A line is too long.
-            ConnectorError: It was silent for too long, or took too long.
+            ConnectorError: It wrote nothing for too long, or took too long.
         """
         output = _file(self._process.stdout)
         with contextlib.suppress(OSError):
@@ -291,73 +272,68 @@ class ConnectorProcess:
                 break
             self._heard()
             end = block.rfind(b"\n") + 1
-            size += len(block) if not end else 0
-            parts.append(block[:end] if end else block)
             if end:
-                chunk = b"".join(parts) if begun else b"".join(parts).removeprefix(BOM_UTF8)
+                chunk = _joined([*parts, block[:end]], is_first=not begun)
                 begun = True
                 self._check_line(chunk)
                 parts, size = [block[end:]], len(block) - end
                 yield from self._handed_over(chunk)
                 self._check_time()
-            elif size > self.limits.line_bytes:
+                continue
+            parts.append(block)
+            size += len(block)
+            if size > self.limits.line_bytes:
                 self._check_line(b"".join(parts))
         if self._input is not None:
             self._input.end()  # one that has closed its output may still wait for more
         if any(parts):
-            rest = b"".join(parts)
-            yield rest if begun else rest.removeprefix(BOM_UTF8)
+            yield _joined(parts, is_first=not begun)
 
     def wait(self) -> int:
-        """Wait until it has ended; gives its exit code, negative if a signal killed it.
+        """Wait until it has ended, and return its exit code: negative if a signal killed it.
 
         Raises:
-            ConnectorError: It does not end in time.
+            ConnectorError: It took too long.
         """
         ended = select.poll()
         ended.register(self._report, select.POLLIN | select.POLLHUP)
         while not ended.poll(IDLE_SECONDS * 1000):
             self._check_time()
-        said = os.read(
-            self._report, 64
-        ).strip()  # the supervisor keeps the directory until the context is left
+        said = os.read(self._report, 64).strip()
         self._drain.stop()
         self.exit_code = int(said) if said else -signal.SIGKILL
         return self.exit_code
 
     def failure(self, what: str = "") -> ConnectorError:
-        """Return the error for how it ended: its headline is the cause, where its log tells one."""
+        """Return the error for how it ended, which begins with the cause if its log tells one."""
         log = self.log_text
-        cause = cause_in(log) if self.exit_code and self.exit_code > 0 else None
-        text = (
-            f"{self.name}: {cause} (it {self.ending}{what})"
-            if cause
-            else f"{self.name} {self.ending}{what}."
-        )
-        return ConnectorError(
-            text, log_text=log, exit_code=self.exit_code, hint=hint_of(log) if cause else None
-        )
+        text, hint = f"{self.name} {self.ending}{what}.", None
+        has_failed = self.exit_code is not None and self.exit_code > 0
+        cause = cause_in(log) if has_failed else None
+        if cause:
+            text, hint = f"{self.name}: {cause} (it {self.ending}{what})", hint_of(log)
+        return ConnectorError(text, log_text=log, exit_code=self.exit_code, hint=hint)
 
     @property
     def ending(self) -> str:
-        """How it ended, to be put after its name."""
+        """How it ended, in words that follow its name."""
         code = self.exit_code
-        if code is not None and code < 0:
-            return (
-                f"was killed by {signal.Signals(-code).name}"
-                if -code in list(signal.Signals)
-                else "was killed"
-            )
-        return "ended too early" if not code else f"ended with exit code {code}"
+        if not code:
+            return "ended too early"
+        if code > 0:
+            return f"ended with exit code {code}"
+        if -code not in list(signal.Signals):
+            return "was killed"
+        return f"was killed by {signal.Signals(-code).name}"
 
     def _handed_over(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield a chunk; the time its reader takes is not the connector's silence."""
+        """Yield a chunk. The time that its reader takes is not the connector's silence."""
         before = time.monotonic()
         yield chunk
         self._heard_at += time.monotonic() - before
 
     def _feed(self, ready: set[int], waiting: select.poll) -> None:
-        """Write to its standard input if there is room; that it reads is a sign of life."""
+        """Write to its standard input if there is room. Reading it is a sign of life."""
         if self._input is not None and self._input.descriptor in ready:
             self._input.write_some(waiting)
             self._heard()
@@ -384,7 +360,8 @@ class ConnectorProcess:
         return ConnectorError(
             f"{self.name} timed out: {what} and was ended.",
             log_text=self.log_text,
-            hint=f"If it may, give it more time: limits=Limits({option}=...), by `from etl_assets import Limits`.",
+            hint=f"If it may, give it more time: limits=Limits({option}=...), by "
+            "`from etl_assets import Limits`.",
         )
 
     def _check_line(self, chunk: bytes) -> None:
@@ -409,6 +386,12 @@ class ConnectorProcess:
             self._input.close()
 
 
+def _joined(parts: Sequence[bytes], *, is_first: bool) -> bytes:
+    """Return parts of an output as one; the first ones may begin with a byte order mark."""
+    joined = b"".join(parts)
+    return joined.removeprefix(BOM_UTF8) if is_first else joined
+
+
 def _file(stream: object) -> int:
     fileno = getattr(stream, "fileno", None)
     if fileno is None:
@@ -417,7 +400,7 @@ def _file(stream: object) -> int:
 
 
 def output_of(process: ConnectorProcess, *, limit: int = 4 * MAX_BYTES) -> bytes:
-    """Read a process to its end; gives its whole standard output. Look at `exit_code` afterwards.
+    """Read a process to its end, and return its standard output. `exit_code` is set afterwards.
 
     Raises:
         ProtocolError: It is longer than the limit, in bytes.

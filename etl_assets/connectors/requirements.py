@@ -22,12 +22,12 @@ _OPTIONS = ("--no-deps", "--ignore-requires-python")
 
 @dataclass(frozen=True)
 class Pins:
-    """What a lock file says of one environment.
+    """What a lock file says about one environment.
 
     Args:
         packages: Every distribution and its version.
-        hashes: Of the files that the index has of each, `sha256:...`; of all distributions, or of
-            none.
+        hashes: The hashes (`sha256:...`) of the files that the index has of each distribution.
+            There are hashes of all distributions or of none.
         distribution: The connector's own.
     """
 
@@ -41,9 +41,9 @@ class Asked:
     """What a requirement asks for.
 
     Args:
-        lines: Of a requirements file.
-        no_deps: They are all there is to install.
-        any_python: Whatever Python they say that they require.
+        lines: The lines of a requirements file.
+        no_deps: Nothing else is installed.
+        any_python: The Python that they require is ignored.
     """
 
     lines: Sequence[str]
@@ -52,10 +52,10 @@ class Asked:
 
     @classmethod
     def of(cls, requirement: str) -> Self:
-        """Read a requirement: one, or several as words, and options.
+        """Read one or several requirements and options, which are separated by spaces.
 
         Raises:
-            ConfigError: It has another option: pip's own could make it install from anywhere.
+            ConfigError: It has another option. Options of pip could make it install from anywhere.
         """
         words = shlex.split(requirement)
         kept = [word for word in words if word not in _OPTIONS]
@@ -67,31 +67,32 @@ class Asked:
                 f"The requirement {redact(requirement)!r} has an option.",
                 hint=f"Only `-e` and a path are allowed, and {' and '.join(_OPTIONS)}.",
             )
-        lines = [" ".join(kept)] if _is_one(" ".join(kept)) else [_absolute(word) for word in kept]
+        whole = " ".join(kept)
+        lines = [whole] if _is_one(whole) else [_absolute(word) for word in kept]
         if editable:
             lines = [f"-e {line}" for line in lines]
         return cls(lines, "--no-deps" in words, "--ignore-requires-python" in words)
 
     @property
     def distribution(self) -> str:
-        """The name of the first distribution; "" of a path or URL."""
-        match = re.match(
-            r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[|[=<>!~ ;@]|$)", self.lines[0] if self.lines else ""
-        )
+        """The name of the first distribution, or "" if it is a path or URL."""
+        first = self.lines[0] if self.lines else ""
+        match = re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[|[=<>!~ ;@]|$)", first)
         return match[1] if match else ""
 
     def pinned(self, pins: Pins) -> list[str]:
         """Return the lines that install exactly what a lock file says.
 
-        What no index has comes from where it was.
+        What no index has is installed from its path or URL.
         """
         direct = [line for line in self.lines if line.startswith("-e ") or "/" in line]
         hashes = {} if direct else pins.hashes
-        found = [
-            " ".join([f"{name}=={version}", *(f"--hash={one}" for one in hashes.get(name, ()))])
-            for name, version in pins.packages.items()
-            if not (direct and name == pins.distribution)
-        ]
+        found = []
+        for name, version in pins.packages.items():
+            if direct and name == pins.distribution:
+                continue
+            options = [f"--hash={one}" for one in hashes.get(name, ())]
+            found.append(" ".join([f"{name}=={version}", *options]))
         return [*found, *direct]
 
 
@@ -113,23 +114,14 @@ def _absolute(word: str) -> str:
 def hashes_of(packages: Mapping[str, str]) -> dict[str, list[str]]:
     """Ask the index for the hashes of all files of these versions.
 
-    {} without uv, or where it has not all of them.
+    The result is empty without uv, and if the index does not have all of them.
     """
     uv = find_uv()
     if uv is None or not packages:
         return {}
     lines = "\n".join(f"{name}=={version}" for name, version in packages.items())
-    command = [
-        uv,
-        "pip",
-        "compile",
-        "-",
-        "--quiet",
-        "--no-deps",
-        "--generate-hashes",
-        "--no-header",
-        "--no-annotate",
-    ]
+    options = ("--quiet", "--no-deps", "--generate-hashes", "--no-header", "--no-annotate")
+    command = [uv, "pip", "compile", "-", *options]
     try:
         done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
             command,
@@ -145,29 +137,33 @@ def hashes_of(packages: Mapping[str, str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     name = ""
     for line in done.stdout.decode("utf-8", "replace").splitlines():
-        name = line.partition("==")[0].strip() if "==" in line else name
+        if "==" in line:
+            name = line.partition("==")[0].strip()
         found.setdefault(name, []).extend(re.findall(r"--hash=(\S+)", line))
-    whole = found.keys() == packages.keys() and all(found.values())
-    return found if whole and done.returncode == 0 else {}
+    is_complete = found.keys() == packages.keys() and all(found.values())
+    if done.returncode or not is_complete:
+        return {}
+    return found
 
 
 def find_uv() -> str | None:
-    """Return the path of `uv`: on PATH or beside this interpreter; None where there is none."""
+    """Return the path of `uv`, on PATH or beside this interpreter, or None."""
     named = os.environ.get("UV", "")  # as uv itself tells the programs that it starts
     beside = Path(sys.executable).with_name("uv")
-    there = [
-        path
-        for path in (named, str(beside))
-        if Path(path).is_absolute() and os.access(path, os.X_OK)
-    ]
-    return shutil.which("uv") or next(iter(there), None)
+    on_path = shutil.which("uv")
+    if on_path:
+        return on_path
+    for path in (named, str(beside)):
+        if Path(path).is_absolute() and os.access(path, os.X_OK):
+            return path
+    return None
 
 
 def parsed_lock(path: Path) -> dict[str, Any]:
-    """Read a `connectors.lock`; {} where there is none.
+    """Read a `connectors.lock`; the result is empty if the file does not exist.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is no lock file.
     """
     try:
         document = json.loads(path.read_text("utf-8"))

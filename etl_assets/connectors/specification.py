@@ -1,8 +1,8 @@
-"""What an installed connector says of its config, kept beside it: it says the same until other code is installed.
+"""The specification of an installed connector, stored beside it until other code is installed.
 
-Only of environments that were made here, and not of a package installed in place (`-e`), whose code
-may change unseen. A specification knows no config, and so no secret. `check`, `discover` and `read`
-are always asked anew.
+That is done only in environments that this library made, and not for a package that is installed
+in place (`-e`), whose code may change unnoticed. A specification contains no config, and therefore
+no secret. `check`, `discover` and `read` always run anew.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ FILE = "specification.json"
 def specification(host: Host) -> dict[str, Any]:
     """Return an Airbyte connector's specification.
 
-    Starts the connector, unless it or its manifest has said it before.
+    The connector is started unless its manifest has the specification, or it is stored.
 
     Raises:
-        EtlAssetsError: It gives none.
+        EtlAssetsError: It returns none.
     """
     executor = host.executor
     if isinstance(executor, ManifestExecutor):
@@ -39,37 +39,32 @@ def specification(host: Host) -> dict[str, Any]:
     file = executor.environment.folder / FILE
     code = _code(executor.environment, executor.surroundings)
     kept = read_json(file) if code is not None else None
-    if isinstance(kept, dict) and kept.get("code") == code and isinstance(kept.get("spec"), dict):
-        found: dict[str, Any] = kept["spec"]
+    stored = kept if isinstance(kept, dict) else {}
+    if stored.get("code") == code and isinstance(stored.get("spec"), dict):
+        found: dict[str, Any] = stored["spec"]
         return found
     found = airbyte_answer(host, "SPEC", "spec", "spec")
     if code is not None:
-        with contextlib.suppress(OSError):  # somebody else's environment: it is asked every time
+        # Somebody else's environment may not be writable: it is asked every time.
+        with contextlib.suppress(OSError):
             write_atomically(file, {"code": code, "spec": found})
     return found
 
 
 def _code(environment: Environment, surroundings: Surroundings) -> Mapping[str, Any] | None:
-    """Return what is installed from anything else that might be; None where that cannot be told.
+    """Return what identifies the installed code, or None if nothing does.
 
-    Whatever installs, upgrades or removes a package in the environment changes the directory of
-    packages.
+    Installing, upgrading or removing a package changes the directory of packages.
     """
     installed = environment.installed()
     if installed is None or "-e" in environment.requirement.split():
         return None
-    if (
-        os.environ.get(MORE) or surroundings.env or surroundings.arguments
-    ):  # with these it may say something else
+    # With variables or arguments of the caller, the specification may be another one.
+    if os.environ.get(MORE) or surroundings.env or surroundings.arguments:
         return None
-    places = [
-        Path(installed.executable),
-        *sorted(environment.folder.glob("lib/python*/site-packages")),
-    ]
-    return {
-        "at": installed.at,
-        "version": installed.version,
-        "changed": {
-            place.name: [place.stat().st_mtime_ns, place.stat().st_size] for place in places
-        },
-    }
+    packages = sorted(environment.folder.glob("lib/python*/site-packages"))
+    changed = {}
+    for place in [Path(installed.executable), *packages]:
+        found = place.stat()
+        changed[place.name] = [found.st_mtime_ns, found.st_size]
+    return {"at": installed.at, "version": installed.version, "changed": changed}

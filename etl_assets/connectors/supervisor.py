@@ -1,15 +1,15 @@
-"""The small program between this library and a connector: it ends the connector, and all it has started, for certain.
+"""The small program between this library and a connector, which reliably ends all its processes.
 
-Runs as `python -I -S supervisor.py <lifeline> <report> <directory> <grace> <command...>` and
-imports nothing of this library. The lifeline is a pipe that only the parent holds open at its other
-end: when it closes, because the parent closed it or was killed, all processes are told to end, then
-killed. The report is a file descriptor on which one line
-says how the command ended. The files that were in the directory before the command (its config) are
-removed when that has ended; the directory itself when the parent lets go of the lifeline: it may
-read what the command has left there.
+It runs as `python -I -S supervisor.py <lifeline> <report> <directory> <grace> <command...>` and
+imports nothing of this library. The lifeline is a pipe whose other end only the parent holds open.
+When it closes, because the parent closed it or was killed, all processes are told to end, and then
+killed. The report is a file descriptor on which one line says how the command ended. The files that
+were in the directory before the command (its config) are removed when the command has ended. The
+directory itself is removed when the parent closes the lifeline, because the parent may read what
+the command has left there.
 
-It is a subreaper where the system has those (Linux): what a connector detaches from itself becomes
-a child of the supervisor, and is found.
+On Linux, the supervisor is a subreaper: a process that a connector detaches from itself becomes a
+child of the supervisor, which finds it.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ LOCK = ".lock"
 POLL_SECONDS = 0.05
 PARENT_SECONDS = 2.0
 LINGER_SECONDS = 0.5
-"""How long what the command has left behind may live on after it."""
+"""How long processes that the command has left behind may go on."""
 
 
 def _prctl(option: int, value: int) -> None:
@@ -94,7 +94,7 @@ def _signal_all(group: int, number: int) -> None:
 
 
 def _reap(status: int | None, command: int) -> int | None:
-    """Take the status of every process that has ended; give the command's."""
+    """Collect every process that has ended, and return the status of the command."""
     while True:
         try:
             pid, ended = os.waitpid(-1, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""What a connector finds around it, beside its config: its working directory, more variables, more arguments."""
+"""What a connector gets besides its config: working directory, variables and arguments."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from etl_assets.secrets.references import resolve
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is said of a connector's process by arguments of `get_source`.
+    """The arguments of `get_source` that are about the connector's process.
 
     Args:
-        working_directory: Where it runs; None for the working directory of this process when the
+        working_directory: Where it runs. None means the working directory of this process when the
             connector starts.
-        env: More environment variables; values may be references.
-        arguments: More arguments of its command line.
+        env: Additional environment variables, whose values may be references.
+        arguments: Additional arguments of its command line.
 
     Raises:
         InputError: A variable has no name, or an argument is no text.
@@ -33,9 +33,8 @@ class Surroundings:
         for name in self.env:
             if not name or "=" in name or "\0" in name:
                 raise InputError(f"env: {name!r} is no name of an environment variable.")
-        if isinstance(self.arguments, str) or not all(
-            isinstance(one, str) for one in self.arguments
-        ):
+        is_list = not isinstance(self.arguments, str)
+        if not is_list or not all(isinstance(one, str) for one in self.arguments):
             raise InputError(
                 "arguments is a list of texts.",
                 hint='Write one text for each word, as in arguments=["--log-level", "debug"].',
@@ -44,7 +43,7 @@ class Surroundings:
     def variables(self) -> dict[str, str]:
         """Return the environment variables with their references resolved.
 
-        From then on they are masked.
+        The redactor masks them from then on.
 
         Raises:
             ConfigError: A value is no text, number or truth value.
@@ -62,21 +61,23 @@ class Surroundings:
         """Return the working directory, as an absolute path.
 
         Raises:
-            ConfigError: It is not there.
+            ConfigError: It does not exist.
         """
         try:
             here = Path.cwd()
         except OSError:
             raise ConfigError(
-                "The working directory of this process is gone, so no connector can be started in it.",
+                "The working directory of this process is gone, so no connector can be started in "
+                "it.",
                 hint="Start the process elsewhere, or give working_directory= an absolute path.",
             ) from None
         if self.working_directory is None:
             return here
         found = here / Path(self.working_directory).expanduser()
         if not found.is_dir():
+            given = str(self.working_directory)
             raise ConfigError(
-                f"The working_directory {str(self.working_directory)!r} is no directory here ({str(found)!r}).",
+                f"The working_directory {given!r} is no directory here ({str(found)!r}).",
                 hint=f"Make it: mkdir -p {shlex.quote(str(found))}",
             )
         return found

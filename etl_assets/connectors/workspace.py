@@ -1,10 +1,9 @@
 """The private directory of one connector process: its config, its home, its temporary files.
 
-Gone when it has ended.
-
-Directories that a killed process left behind are swept when the next one is made: each holds a file
-that is locked for as long as anybody who made it, or was made from it, lives. Only what that file
-proves to be made here is removed.
+It is removed when the process has ended. Directories that a killed process left behind are removed
+when the next one is made. Each contains a file that stays locked as long as any process lives that
+made it or was started from there. A directory is only removed if that file proves that this
+library made it.
 """
 
 import contextlib
@@ -41,22 +40,25 @@ class Workspace:
         (self.path / "tmp").mkdir(mode=0o700)
 
     def write(self, name: str, document: Any) -> Path:
-        """Write a JSON document that only this user can read; gives its path.
+        """Write a JSON document that only this user can read, and return its path.
 
         Raises:
-            ConfigError: It has no form in JSON; the error names the file and the key, never the
-                value.
+            ConfigError: It cannot be written as JSON. The error names the file and the key, never
+                the value.
         """
         try:
             text = simplejson.dumps(document, use_decimal=True, allow_nan=False, default=_plain)
         except (TypeError, ValueError, RecursionError) as error:
-            place, why = _formless(document) or (
-                "",
-                str(error) if isinstance(error, _NoFormError) else "",
-            )
-            where = f"the value of {place!r}" if place else "a value"
+            where, why = "a value", "has no form in it"
+            found = _formless(document)
+            if found is not None:
+                place, why = found
+                if place:
+                    where = f"the value of {place!r}"
+            elif isinstance(error, _NoFormError):
+                why = str(error)
             raise ConfigError(
-                f"{name} cannot be written as JSON: {where} {why or 'has no form in it'}.",
+                f"{name} cannot be written as JSON: {where} {why}.",
                 hint="Give texts, numbers, truth values, None, and lists and dicts of those.",
             ) from None
         path = self.path / name
@@ -91,17 +93,17 @@ def _plain(value: Any) -> Any:
 
 
 def _formless(node: Any, place: str = "") -> tuple[str, str] | None:
-    """Return the place of the first value that has no form in JSON, such as `credentials.key`, and why."""
+    """Return the place of the first value that has no form in JSON, and why.
+
+    A place is written as in `credentials.key`.
+    """
     if isinstance(node, Mapping):
-        for key, item in node.items():
-            below = f"{place}.{key}" if place else str(key)
-            if key is not None and not isinstance(key, str | int | float):
-                return below, f"has a {type(key).__name__} for its key"
-            if found := _formless(item, below):
+        return _formless_in(node, place)
+    if isinstance(node, list | tuple | set | frozenset):
+        for index, item in enumerate(node):
+            found = _formless(item, f"{place}[{index}]")
+            if found is not None:
                 return found
-    elif isinstance(node, list | tuple | set | frozenset):
-        below_it = ((f"{place}[{index}]", item) for index, item in enumerate(node))
-        return next((found for at, item in below_it if (found := _formless(item, at))), None)
     elif isinstance(node, float | Decimal) and not math.isfinite(node):
         return place, "is not finite"
     elif node is not None and not isinstance(node, str | int | float | Decimal):
@@ -112,30 +114,40 @@ def _formless(node: Any, place: str = "") -> tuple[str, str] | None:
     return None
 
 
+def _formless_in(node: Mapping[Any, Any], place: str) -> tuple[str, str] | None:
+    for key, item in node.items():
+        below = f"{place}.{key}" if place else str(key)
+        if key is not None and not isinstance(key, str | int | float):
+            return below, f"has a {type(key).__name__} for its key"
+        found = _formless(item, below)
+        if found is not None:
+            return found
+    return None
+
+
 def private_root() -> Path:
-    """Return the directory of this user's workspaces, made if need be.
+    """Return the directory of this user's workspaces, which is made if it is missing.
 
     Raises:
-        ConfigError: It is somebody else's, a link, or open to others.
+        ConfigError: It belongs to somebody else, is a link, or is open to others.
     """
     root = Path(tempfile.gettempdir()) / f"etl_assets-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
         root.mkdir(mode=0o700)
     found = root.lstat()
-    if (
-        not stat.S_ISDIR(found.st_mode)
-        or found.st_uid != os.getuid()
-        or stat.S_IMODE(found.st_mode) & 0o077
-    ):
+    is_own_directory = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    is_open_to_others = stat.S_IMODE(found.st_mode) & 0o077
+    if not is_own_directory or is_open_to_others:
         raise ConfigError(
             f"{str(root)!r} is not a private directory of this user.",
-            hint="Remove it, or set TMPDIR to a directory of your own: configs with secrets are written there.",
+            hint="Remove it, or set TMPDIR to a directory of your own: configs with secrets are "
+            "written there.",
         )
     return root
 
 
 def _made(root: Path) -> tuple[Path, int]:
-    """Make a directory and lock it; another one if somebody swept it in between."""
+    """Make a directory and lock it, or another one if somebody removed it in between."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
         with contextlib.suppress(FileNotFoundError):
@@ -154,7 +166,7 @@ def _sweep(root: Path) -> None:
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             with contextlib.suppress(OSError):
-                # of nothing but its name: whoever makes it this moment makes another one
+                # It is empty. Whoever is making it at this moment makes another one.
                 path.rmdir()
             continue
         except OSError:
@@ -170,9 +182,9 @@ def _sweep(root: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a directory of ours: its lock last, by which a sweep finds what is left of it.
+    """Remove a directory of ours, and its lock last, so that a sweep finds what is left of it.
 
-    What the connector may have put in its place, such as a link, stays.
+    What the connector may have put in its place, such as a link, is not removed.
     """
     with contextlib.suppress(OSError):
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -193,7 +205,7 @@ def _remove_in(folder: int, name: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of ours; None where there is none, or none that can be read."""
+    """Read a JSON file of ours, or return None if it is missing or cannot be read."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -150,15 +150,15 @@ class ConnectorDestination(ConnectorHost, Destination):
 
     def delivery(self, parts: Sequence[Outgoing]) -> Delivery:
         """Return how the program is run for these parts."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override delivery.")
 
     def lines(self, parts: Sequence[Outgoing]) -> Iterator[bytes]:
         """Return the blocks of lines that it reads."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override lines.")
 
     def listener(self, delivery: Delivery) -> Listener:
         """Return what follows its output."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override listener.")
 
     def deliver(self, parts: Sequence[Outgoing]) -> None:
         """Run the program once, from its start to its end, with all of these parts.

@@ -8,13 +8,13 @@ T = TypeVar("T")
 
 
 def batch(iterable: Sequence[T], n: int = 1) -> Iterator[Sequence[T]]:
-    """Yield a list in pieces of so many items."""
+    """Yield a list in pieces of at most `n` items."""
     for start in range(0, len(iterable), n):
         yield iterable[start : start + n]
 
 
 def difference(li1: Sequence[T], li2: Sequence[T]) -> list[T]:
-    """Return the items that are in one of two lists alone."""
+    """Return the items that are in only one of two lists."""
     return [*subtract(li1, li2), *subtract(li2, li1)]
 
 
@@ -29,16 +29,18 @@ def find(
     arr: Iterable[T],
     map: Callable[[T], Any] | None = None,  # noqa: A002
 ) -> Any:
-    """Return the first item of which a condition holds, or what `map` makes of it.
+    """Return the first item that meets a condition, or what `map` makes of it.
 
-    None without one.
+    Return None if no item does.
     """
-    found = (map(item) if map else item for item in arr if condition(item))
-    return next(found, None)
+    for item in arr:
+        if condition(item):
+            return map(item) if map else item
+    return None
 
 
 def find_index(condition: Callable[[Any], Any], arr: Iterable[Any]) -> int:
-    """Return the place of the first item of which a condition holds; -1 without one."""
+    """Return the position of the first item that meets a condition, or -1."""
     return next((place for place, item in enumerate(arr) if condition(item)), -1)
 
 
@@ -48,5 +50,5 @@ def flatten(arr: Iterable[Iterable[T]]) -> list[T]:
 
 
 def sample(arr: Sequence[T]) -> T:
-    """Return any item of a list."""
+    """Return a random item of a list."""
     return random.choice(arr)  # noqa: S311 - nothing is kept secret by it

@@ -14,8 +14,8 @@ class Connection:
     """A way to a database or a service, with a logger.
 
     Args:
-        verbose: With 0 it logs nothing.
-        kwargs: Words that others of Mage's connections know.
+        verbose: 0 turns the log off.
+        kwargs: Arguments that only other connections of Mage know.
     """
 
     def __init__(self, verbose: int = 1, **kwargs: Any) -> None:
@@ -24,19 +24,19 @@ class Connection:
         self.logger = Logger(self, verbose=verbose)
 
     def build_tags(self, **kwargs: Any) -> dict[str, Any]:
-        """Return the tags that say something."""
+        """Return the tags that have a value."""
         return self.logger.build_tags(**kwargs)
 
     def info(self, message: str, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Log what goes on."""
+        """Log a message."""
         self.logger.info(message, tags=tags, stacklevel=2, **kwargs)
 
     def error(self, message: str, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Log what went wrong."""
+        """Log an error."""
         self.logger.error(message, tags=tags, stacklevel=2, **kwargs)
 
     def exception(self, message: str, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Log what went wrong, with the error that is being handled."""
+        """Log an error, with the exception that is being handled."""
         self.logger.error(message, tags=tags, exc_info=sys.exc_info()[1], stacklevel=2, **kwargs)
 
 
@@ -55,7 +55,7 @@ class SqlConnection(Connection):
         connection.close()
 
     def streaming_cursor(self, connection: Any) -> Any:
-        """Return a cursor that does not hold all rows of a query at once, as far as the driver has one."""
+        """Return a cursor that fetches rows bit by bit, if the driver has one."""
         return connection.cursor()
 
     def execute(
@@ -65,15 +65,17 @@ class SqlConnection(Connection):
         connection: Any = None,
         log_exception: bool = True,  # noqa: FBT001, FBT002 - as above
     ) -> list[list[tuple[Any, ...]]]:
-        """Run statements one after the other; returns the rows of each that has some to give.
+        """Run statements one after the other, and return the rows of each that returns rows.
 
         Args:
             query_strings: The statements.
             commit: Commit when all have run.
-            connection: Where they run; a connection of its own by default, closed at the end.
-            log_exception: Log an error as one; else as information.
+            connection: The connection they run in. By default one is opened and closed again.
+            log_exception: Log a failure as an error, else as information.
         """
-        opened = self.build_connection() if connection is None else connection
+        opened = connection
+        if connection is None:
+            opened = self.build_connection()
         try:
             found = self.execute_with_connection(opened, query_strings, log_exception=log_exception)
             if commit:
@@ -89,7 +91,7 @@ class SqlConnection(Connection):
         query_strings: Sequence[str],
         log_exception: bool = True,  # noqa: FBT001, FBT002 - Mage's signature
     ) -> list[list[tuple[Any, ...]]]:
-        """Run statements in a connection that is open; a hook."""
+        """Run statements in a connection that is open. It may be overridden."""
         with closing(connection.cursor()) as cursor:
             return self.get_data_from_query_strings(
                 cursor, query_strings, log_exception=log_exception
@@ -101,9 +103,9 @@ class SqlConnection(Connection):
         query_strings: Sequence[str],
         log_exception: bool = True,  # noqa: FBT001, FBT002 - Mage's signature
     ) -> list[list[tuple[Any, ...]]]:
-        """Run statements with a cursor.
+        """Run statements with a cursor. It may be overridden.
 
-        A hook. The log names their first word, never the values in them.
+        The log names the first word of each, never the values in them.
         """
         found = []
         for number, statement in enumerate(query_strings, 1):
@@ -130,7 +132,10 @@ class SqlConnection(Connection):
         return self.execute([query_string])[0]
 
     def rows(self, query_string: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the rows of a query, so many at a time: one statement, hence one state of the table."""
+        """Yield the rows of a query in lists of at most `size`.
+
+        It is one statement, so all rows are of one state of the table.
+        """
         connection = self.build_connection()
         try:
             with closing(self.streaming_cursor(connection)) as cursor:
@@ -151,10 +156,10 @@ def driver(*names: str, install: str) -> Any:
 
     Args:
         names: The modules.
-        install: What pip installs them.
+        install: The package that has them, as pip knows it.
 
     Raises:
-        ConfigError: None is.
+        ConfigError: None of them is installed.
     """
     for name in names:
         try:
@@ -200,14 +205,14 @@ class ServiceConnection(Connection):
     def credentials(self) -> Any:
         """Return the credentials as `google.oauth2` has them.
 
-        None for those of the surroundings.
+        None means that the client looks for the environment's own.
         """
         if self.credentials_info is not None and not isinstance(self.credentials_info, Mapping):
             return self.credentials_info
         account = driver("google.oauth2.service_account", install="google-auth").Credentials
-        words = {"scopes": list(self.scopes)} if self.scopes else {}
+        options = {"scopes": list(self.scopes)} if self.scopes else {}
         if self.credentials_info is not None:
-            return account.from_service_account_info(self.credentials_info, **words)
+            return account.from_service_account_info(self.credentials_info, **options)
         if self.path_to_credentials_json_file is not None:
-            return account.from_service_account_file(self.path_to_credentials_json_file, **words)
+            return account.from_service_account_file(self.path_to_credentials_json_file, **options)
         return None

@@ -14,7 +14,7 @@ from etl_assets.mage.connections import Connection, ServiceConnection, SqlConnec
 
 
 class PostgreSQL(SqlConnection):
-    """PostgreSQL, by psycopg2, or by psycopg where that is all there is.
+    """PostgreSQL, by psycopg2, or by psycopg without that.
 
     Args:
         database: The database.
@@ -71,7 +71,7 @@ class ConnectionMethod(StrEnum):
 
 
 class MySQL(SqlConnection):
-    """MySQL and what speaks its protocol, by mysql-connector, or by PyMySQL where that is all there is.
+    """MySQL and what speaks its protocol, by mysql-connector, or by PyMySQL without that.
 
     Args:
         database: The database.
@@ -80,7 +80,7 @@ class MySQL(SqlConnection):
         username: The user.
         port: Of the server.
         connection_method: Directly, or through an SSH tunnel.
-        conn_kwargs: Other words of the driver.
+        conn_kwargs: Other arguments of the driver.
         ssh_host: The SSH server.
         ssh_port: Its port.
         ssh_username: Its user.
@@ -170,6 +170,9 @@ class Doris(MySQL):
     """Apache Doris, which speaks MySQL's protocol."""
 
 
+_MSSQL_PORT = 1433
+
+
 class MSSQL(SqlConnection):
     """Microsoft SQL Server, by pyodbc.
 
@@ -190,7 +193,7 @@ class MSSQL(SqlConnection):
         driver: str | None = None,
         host: str | None = None,
         password: str | None = None,
-        port: int | None = 1433,
+        port: int | None = _MSSQL_PORT,
         *,
         username: str | None = None,
         **kwargs: Any,
@@ -201,14 +204,17 @@ class MSSQL(SqlConnection):
         self.driver = driver or "ODBC Driver 18 for SQL Server"
         self.host = host
         self.password = password
-        self.port = port or 1433
+        self.port = port or _MSSQL_PORT
         self.username = username
 
     @override
     def build_connection(self) -> Any:
+        server = self.host
+        if self.port != _MSSQL_PORT:
+            server = f"{self.host},{self.port}"
         words = {
             "DRIVER": f"{{{self.driver}}}",
-            "SERVER": self.host if self.port == 1433 else f"{self.host},{self.port}",  # noqa: PLR2004 - its own port
+            "SERVER": server,
             "DATABASE": self.database,
             "UID": self.username,
             "PWD": _braced(self.password),
@@ -226,16 +232,17 @@ _DATETIMEOFFSET = -155
 
 
 def _braced(text: str | None) -> str | None:
-    """Return a value of a connection string in which `;` and `}` are its own."""
-    return (
-        text if text is None or not set(text) & set(";{}=") else "{" + text.replace("}", "}}") + "}"
-    )
+    """Return a value as a connection string has it: in braces if it has special characters."""
+    if text is None or not set(text) & set(";{}="):
+        return text
+    escaped = text.replace("}", "}}")
+    return f"{{{escaped}}}"
 
 
 def _instant(raw: bytes) -> datetime:
-    """Return SQL Server's DATETIMEOFFSET.
+    """Return a DATETIMEOFFSET of SQL Server.
 
-    Its last digit, hundreds of nanoseconds, is beyond Python's.
+    Its last digit counts hundreds of nanoseconds, which a `datetime` cannot hold.
     """
     year, month, day, hour, minute, second, nanoseconds, hours, minutes = struct.unpack(
         "<6hI2h", raw
@@ -287,37 +294,40 @@ class OracleDB(SqlConnection):
 
 
 class _ByWords(SqlConnection):
-    """A database whose driver takes the words that the connector gives.
+    """A database whose driver takes the arguments that the connector passes.
 
     Args:
-        words: They are attributes too.
+        words: The arguments by name; each becomes an attribute as well.
     """
 
     words: Sequence[str] = ()
-    """Those that the driver is told of."""
+    """The arguments that are passed to the driver."""
     defaults: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, **words: Any) -> None:
         super().__init__(verbose=words.pop("verbose", 1))
         for name in {*self.words, *self.defaults, *words}:
-            given = words.get(name)
-            setattr(self, name, self.defaults.get(name) if given is None else given)
+            value = words.get(name)
+            if value is None:
+                value = self.defaults.get(name)
+            setattr(self, name, value)
 
     def said(self) -> dict[str, Any]:
-        """Return the words that have a value."""
-        return {name: value for name in self.words if (value := getattr(self, name)) is not None}
+        """Return the driver's arguments that have a value."""
+        given = {name: getattr(self, name) for name in self.words}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Redshift(_ByWords):
     """Amazon Redshift, by redshift-connector.
 
-    Its words are those of `redshift_connector.connect`.
+    It takes the arguments of `redshift_connector.connect`.
     """
 
     words = (
-        "access_key_id", "cluster_identifier", "database", "db_user", "host", "password", "port", "region",
-        "secret_access_key", "user",
-    )  # fmt: skip
+        *("access_key_id", "cluster_identifier", "database", "db_user", "host", "password"),
+        *("port", "region", "secret_access_key", "user"),
+    )
     defaults: ClassVar[Mapping[str, Any]] = {"port": 5439}
 
     @override
@@ -330,7 +340,7 @@ class Redshift(_ByWords):
 class Snowflake(_ByWords):
     """Snowflake, by its connector.
 
-    Its words are those of `snowflake.connector.connect`, and `username`.
+    It takes the arguments of `snowflake.connector.connect`, and `username`.
     """
 
     words = (
@@ -363,15 +373,18 @@ class Teradata(_ByWords):
     def build_connection(self) -> Any:
         said = self.said()
         return driver("teradatasql", install="teradatasql").connect(
-            database=said.get("database"), dbs_port=said["port"], host=said.get("host"), password=said.get("password"),
+            database=said.get("database"),
+            dbs_port=said["port"],
+            host=said.get("host"),
+            password=said.get("password"),
             user=said.get("username"),
-        )  # fmt: skip
+        )
 
 
 class Trino(_ByWords):
     """Trino, by its client.
 
-    Its words are `catalog`, `host`, `password`, `port`, `schema`, `username` and `verify`.
+    It takes `catalog`, `host`, `password`, `port`, `schema`, `username` and `verify`.
     """
 
     words = ("catalog", "host", "port", "schema", "verify")
@@ -468,12 +481,8 @@ class Couchbase(Connection):
     def get_all_collections(self) -> list[str]:
         """Return the names of the scope's collections."""
         scopes = self.get_bucket().collections().get_all_scopes()
-        return [
-            found.name
-            for scope in scopes
-            if scope.name == self.scope
-            for found in scope.collections
-        ]
+        own = [scope for scope in scopes if scope.name == self.scope]
+        return [collection.name for scope in own for collection in scope.collections]
 
     def load(self, query: str) -> list[Any]:
         """Return the rows of a query."""
@@ -483,16 +492,20 @@ class Couchbase(Connection):
 class Dremio(_ByWords):
     """Dremio, by the client of its Arrow Flight endpoint.
 
-    Its words are those of `DremioFlightEndpoint`.
+    It takes the arguments of `DremioFlightEndpoint`.
     """
 
     words = (
-        "username", "query", "hostname", "port", "password", "token", "tls", "disable_certificate_verification",
-        "path_to_certs", "session_properties",
-    )  # fmt: skip
+        *("username", "query", "hostname", "port", "password", "token", "tls"),
+        *("disable_certificate_verification", "path_to_certs", "session_properties"),
+    )
     defaults: ClassVar[Mapping[str, Any]] = {
-        "port": 32010, "tls": False, "disable_certificate_verification": False, "source_backend": None, "schema": None
-    }  # fmt: skip
+        "port": 32010,
+        "tls": False,
+        "disable_certificate_verification": False,
+        "source_backend": None,
+        "schema": None,
+    }
 
     @override
     def build_connection(self) -> Any:

@@ -77,7 +77,8 @@ def extract_arrays(input_data: Mapping[Any, Any]) -> list[list[Any]]:
 
 def replace_dict_nan_value(d: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a dict with None in place of NaN."""
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in d.items()
-    }
+    replaced = dict(d)
+    for key, value in d.items():
+        if isinstance(value, float) and math.isnan(value):
+            replaced[key] = None
+    return replaced

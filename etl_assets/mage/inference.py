@@ -11,7 +11,10 @@ INVALID_DATA_TYPES = ["empty", "mixed"]
 
 
 def infer_dtypes(df: "pd.DataFrame") -> dict[str, str]:
-    """Return pandas' word for the values of each column, missing ones left out: `integer`, `floating`, `string`, ..."""
+    """Return pandas' word for the values of each column, such as `integer` or `string`.
+
+    Missing values are not looked at.
+    """
     from pandas.api.types import infer_dtype
 
     return {column: infer_dtype(df[column], skipna=True) for column in df.columns}

@@ -17,7 +17,7 @@ from etl_assets.mage.dictionaries import flatten
 from etl_assets.mage.values import date_intervals
 
 RETRIES = 5
-"""Of a call to Google, with growing pauses, where it says that it is busy."""
+"""How often a call to Google is tried again, with growing pauses, while Google is busy."""
 
 
 class Airtable(SqlConnection):
@@ -69,14 +69,13 @@ class GoogleSheets(ServiceConnection):
         Args:
             spreadsheet_id: The spreadsheet.
             value_range: The range, such as `'Sheet1'!A2:C10`.
-            opts: Other words of the call.
+            opts: Other arguments of the call.
         """
-        words = {
-            "spreadsheetId": spreadsheet_id,
-            **({"range": value_range} if value_range else {}),
-            **(opts or {}),
-        }
-        found = self.connect().spreadsheets().values().get(**words).execute(num_retries=RETRIES)
+        options: dict[str, Any] = {"spreadsheetId": spreadsheet_id}
+        if value_range:
+            options["range"] = value_range
+        options.update(opts or {})
+        found = self.connect().spreadsheets().values().get(**options).execute(num_retries=RETRIES)
         cells: list[list[Any]] = found.get("values", [])
         return cells
 
@@ -85,7 +84,7 @@ class GoogleSheets(ServiceConnection):
     ) -> dict[str, Any]:
         """Return what the service says of a spreadsheet.
 
-        With the first two rows of the sheet that is named.
+        If a sheet is named, its first two rows are included.
         """
         words: dict[str, Any] = {"spreadsheetId": spreadsheet_id}
         if sheet_title is not None:
@@ -195,7 +194,7 @@ class GoogleAnalytics(ServiceConnection):
 
 
 def parse_response(request: Any, response: Any) -> list[dict[str, Any]]:
-    """Return the rows of a report, by the names of the dimensions and metrics that were asked for."""
+    """Return the rows of a report, by the names of its dimensions and metrics."""
     names = [field.name for field in (*request.dimensions, *request.metrics)]
     rows = ((*row.dimension_values, *row.metric_values) for row in response.rows)
     return [{name: cell.value for name, cell in zip(names, row, strict=False)} for row in rows]
@@ -321,13 +320,14 @@ def build_date_range(
 ) -> tuple[Any, Any]:
     """Return the first and the last hour to ask for.
 
-    (None, None) where the last is before the first.
+    Both are None if the last would be before the first.
     """
     today = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ005 - hours of the project
     first = parse_date(start_date) if isinstance(start_date, str) else start_date
     last = parse_date(end_date) if isinstance(end_date, str) else end_date
     if first is None:
-        first = today - timedelta(days=2 if sample else 365)
+        days_back = 2 if sample else 365
+        first = today - timedelta(days=days_back)
     elif offset is not None:
         first += timedelta(hours=offset)
     if sample:
@@ -336,4 +336,6 @@ def build_date_range(
         return first, today + timedelta(hours=23)
     if first > last:
         return None, None
-    return first, first if offset is not None else last
+    if offset is not None:
+        return first, first
+    return first, last

@@ -1,8 +1,7 @@
 """The Singer SDK's targets and sinks, which some of Mage's destinations wrap.
 
-The SDK itself must be installed.
-
-A target here writes its state to the file that its config names as `state_path`, as Mage's does.
+The SDK itself must be installed. A target writes its state also to the file that its config names
+as `state_path`, as Mage's targets do.
 """
 
 import json

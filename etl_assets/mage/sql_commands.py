@@ -1,8 +1,12 @@
-"""The SQL that Mage's destinations send, under the names they import: the same statements, hence the same tables."""
+"""The SQL that Mage's destinations send, under the names they import.
+
+The statements are the same, and so are the tables.
+"""
 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -23,14 +27,19 @@ from etl_assets.destinations.constants import (
 from etl_assets.mage.reserved_words import SQL_RESERVED_WORDS_SUBSET
 
 MAX_NAME = 64
-"""Characters of a constraint's name."""
+"""The longest name of a constraint, in characters."""
 
 ColumnTypes = Mapping[str, Mapping[str, Any]]
 
 
-def clean_name(column_name: str, lower_case: bool = True) -> str:  # noqa: FBT001, FBT002 - Mage's signature
-    """Return a name in which everything but letters, digits and `_` is `_`."""
-    return re.sub(r"\W", "_", column_name.lower() if lower_case else column_name)
+def clean_name(
+    column_name: str,
+    lower_case: bool = True,  # noqa: FBT001, FBT002 - Mage's signature
+) -> str:
+    """Return a name in which every character but letters, digits and `_` is replaced by `_`."""
+    if lower_case:
+        column_name = column_name.lower()
+    return re.sub(r"\W", "_", column_name)
 
 
 def clean_column_name(
@@ -38,29 +47,30 @@ def clean_column_name(
     lower_case: bool = True,  # noqa: FBT001, FBT002 - Mage's signature
     allow_reserved_words: bool = False,  # noqa: FBT001, FBT002 - as above
 ) -> str:
-    """Return a column's name in a table: clean, and with `_` before it where it is a reserved word."""
+    """Return a column's name in a table: a clean one, with `_` before it if it is reserved."""
     name = clean_name(col, lower_case)
-    return (
-        f"_{name}"
-        if not allow_reserved_words and name.upper() in SQL_RESERVED_WORDS_SUBSET
-        else name
-    )
+    is_reserved = name.upper() in SQL_RESERVED_WORDS_SUBSET
+    if is_reserved and not allow_reserved_words:
+        return f"_{name}"
+    return name
 
 
 def flatten_record(d: Mapping[str, Any], parent_key: str = "", sep: str = "__") -> dict[str, Any]:
-    """Return a record without dicts in it: their keys are joined; a list becomes its text."""
+    """Return a record without nested dicts: their keys are joined, and a list becomes text."""
     flat: dict[str, Any] = {}
     for key, value in d.items():
         name = f"{parent_key}{sep}{key}" if parent_key else key
         if isinstance(value, Mapping):
             flat.update(flatten_record(value, name, sep))
+        elif type(value) is list:
+            flat[name] = str(value)
         else:
-            flat[name] = str(value) if type(value) is list else value
+            flat[name] = value
     return flat
 
 
 def update_record_with_internal_columns(record: dict[str, Any]) -> dict[str, Any]:
-    """Put the time, UTC, into Mage's two columns of a record."""
+    """Set the two internal columns of Mage to the time now, in UTC."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     record[INTERNAL_COLUMN_CREATED_AT] = record[INTERNAL_COLUMN_UPDATED_AT] = now
     return record
@@ -85,7 +95,7 @@ def convert_column_type(
     number_type: str = "DOUBLE PRECISION",
     string_type: str = "VARCHAR",
 ) -> str | None:
-    """Return the SQL type of a JSON type; None for one that has none."""
+    """Return the SQL type of a JSON type, or None if it has none."""
     plain = {
         COLUMN_TYPE_BOOLEAN: "BOOLEAN",
         COLUMN_TYPE_INTEGER: "BIGINT",
@@ -96,9 +106,8 @@ def convert_column_type(
         return plain.get(column_type)
     if string_type != "VARCHAR":
         return string_type
-    return (
-        "VARCHAR(52)" if column_settings.get("format") == COLUMN_FORMAT_DATETIME else "VARCHAR(255)"
-    )
+    is_time = column_settings.get("format") == COLUMN_FORMAT_DATETIME
+    return "VARCHAR(52)" if is_time else "VARCHAR(255)"
 
 
 def column_type_mapping(
@@ -109,76 +118,88 @@ def column_type_mapping(
     string_type: str = "VARCHAR",
     array_default_item_type: str | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return for each column of a schema its JSON type and its SQL type, as Mage's destinations read them.
+    """Return the JSON type and the SQL type of each column, as Mage's destinations read them.
 
     Args:
-        schema: JSON Schema with `properties`.
-        convert_column_type_func: Gives the SQL type of a JSON type.
-        convert_array_column_type_func: Gives the SQL type of an array of an SQL type.
+        schema: The JSON Schema, with `properties`.
+        convert_column_type_func: Returns the SQL type of a JSON type.
+        convert_array_column_type_func: Returns the SQL type of an array of an SQL type.
         number_type: The SQL type of numbers.
         string_type: The SQL type of texts.
-        array_default_item_type: The JSON type of items about which nothing is said.
+        array_default_item_type: The JSON type of items whose type is not declared.
     """
-    words = {"number_type": number_type, "string_type": string_type}
+    options = {"number_type": number_type, "string_type": string_type}
     otherwise = "VARCHAR(255)" if string_type == "VARCHAR" else string_type
     mapping: dict[str, dict[str, Any]] = {}
     for column, given in schema["properties"].items():
         choices = given.get("anyOf") or ()
-        settings = given
-        formats = [choice["format"] for choice in choices if "format" in choice]
-        if formats and "format" not in settings:
-            settings = {**given, "format": formats[0]}
-        types = [
-            one for part in (given, *choices) for one in _types(part) if one != COLUMN_TYPE_NULL
-        ]
-        column_type = types[0] if types else COLUMN_TYPE_STRING
-        if column_type == COLUMN_TYPE_ARRAY and len(types) > 1:
-            column_type = types[1]
+        settings = _with_format(given, choices)
+        column_type = _column_type(given, choices)
+        is_array = column_type == COLUMN_TYPE_ARRAY
         item_type = item_converted = None
-        if column_type == COLUMN_TYPE_ARRAY:
+        if is_array:
             item_type = next(iter(_item_types(given, choices)), array_default_item_type)
-            item_converted = (
-                convert_column_type_func(item_type, settings, **words) if item_type else None
-            )
         if item_type:
+            item_converted = convert_column_type_func(item_type, settings, **options)
             converted: str | None = convert_array_column_type_func(item_converted)
         else:
-            converted = convert_column_type_func(column_type, settings, **words)
+            converted = convert_column_type_func(column_type, settings, **options)
+        if is_array and not item_converted:
+            item_converted = otherwise
         mapping[column] = {
             "column_settings": settings,
             "item_type": item_type,
-            "item_type_converted": item_converted
-            or (otherwise if column_type == COLUMN_TYPE_ARRAY else None),
+            "item_type_converted": item_converted,
             "type": column_type,
             "type_converted": converted or otherwise,
         }
     return mapping
 
 
+def _with_format(
+    prop: Mapping[str, Any], choices: Iterable[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Return a property with the format that it has, or the first one of its choices."""
+    formats = [choice["format"] for choice in choices if "format" in choice]
+    if formats and "format" not in prop:
+        return {**prop, "format": formats[0]}
+    return prop
+
+
+def _column_type(prop: Mapping[str, Any], choices: Iterable[Mapping[str, Any]]) -> str:
+    """Return the first JSON type of a property, which is an array only if it has no other."""
+    types = [one for part in (prop, *choices) for one in _types(part) if one != COLUMN_TYPE_NULL]
+    if not types:
+        return COLUMN_TYPE_STRING
+    if types[0] == COLUMN_TYPE_ARRAY and len(types) > 1:
+        return types[1]
+    return types[0]
+
+
 def _types(prop: Mapping[str, Any]) -> list[str]:
-    said = prop.get("type") or ()
-    return [said] if isinstance(said, str) else list(said)
+    types = prop.get("type") or ()
+    return [types] if isinstance(types, str) else list(types)
 
 
 def _item_types(prop: Mapping[str, Any], choices: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the JSON types of an array's items: of its choices, of itself, of arrays in it."""
-    offered = [item for choice in choices for item in _many(choice.get("items"))]
     own = prop.get("items") or {}
-    inner = own.get("items") or {} if isinstance(own, Mapping) else {}
-    found = [one for item in offered for one in _types(item)]
-    found += [one for item in _many(own) for one in _types(item) if one != COLUMN_TYPE_ARRAY]
-    found += [one for item in _many(inner) for one in _types(item)]
+    inner = own.get("items") if isinstance(own, Mapping) else None
+    found: list[str] = []
+    for choice in choices:
+        found += _types_of_items(choice.get("items"))
+    found += [one for one in _types_of_items(own) if one != COLUMN_TYPE_ARRAY]
+    found += _types_of_items(inner)
     return [one for one in found if one != COLUMN_TYPE_NULL]
 
 
-def _many(items: Any) -> list[Mapping[str, Any]]:
-    return (
-        [items]
-        if isinstance(items, Mapping) and items
-        else list(items or ())
-        if isinstance(items, list)
-        else []
-    )
+def _types_of_items(items: Any) -> list[str]:
+    """Return the types that `items` of a JSON Schema allows: one schema, or a list of them."""
+    if isinstance(items, Mapping):
+        items = [items]
+    if not isinstance(items, list):
+        return []
+    return [one for item in items for one in _types(item)]
 
 
 # Statements
@@ -197,7 +218,7 @@ def build_create_table_command(  # noqa: PLR0913, PLR0917 - Mage's signature
     use_lowercase: bool = True,  # noqa: FBT001, FBT002 - as above
     allow_reserved_words: bool = False,  # noqa: FBT001, FBT002 - as above
 ) -> str:
-    """Return the statement that makes a table."""
+    """Return the statement that creates a table."""
     mark = column_identifier
 
     def spelled(name: str) -> str:
@@ -211,11 +232,10 @@ def build_create_table_command(  # noqa: PLR0913, PLR0917 - Mage's signature
         ]
         table = clean_column_name(full_table_name, use_lowercase, allow_reserved_words)
         constraint = f"unique{'_'.join([table, *names])}"[:MAX_NAME]
-        parts.append(
-            f"CONSTRAINT {constraint} UNIQUE ({', '.join(spelled(name) for name in unique_constraints)})"
-        )
+        unique = ", ".join(map(spelled, unique_constraints))
+        parts.append(f"CONSTRAINT {constraint} UNIQUE ({unique})")
     if key_properties:
-        parts.append(f"PRIMARY KEY ({', '.join(spelled(name) for name in key_properties)})")
+        parts.append(f"PRIMARY KEY ({', '.join(map(spelled, key_properties))})")
     kind = "TEMP TABLE" if create_temporary_table else "TABLE"
     unless = " IF NOT EXISTS" if if_not_exists else ""
     place = "" if location is None else f"WITH (location = '{location}')"
@@ -230,7 +250,7 @@ def build_alter_table_command(
     use_lowercase: bool = True,  # noqa: FBT001, FBT002 - as above
     allow_reserved_words: bool = False,  # noqa: FBT001, FBT002 - as above
 ) -> str | None:
-    """Return the statement that adds columns to a table; None without any."""
+    """Return the statement that adds columns to a table, or None if there are none to add."""
     if not columns:
         return None
     names = build_insert_columns(columns, column_identifier, use_lowercase, allow_reserved_words)
@@ -245,7 +265,7 @@ def build_insert_columns(
     use_lowercase: bool = True,  # noqa: FBT001, FBT002 - Mage's signature
     allow_reserved_words: bool = False,  # noqa: FBT001, FBT002 - as above
 ) -> list[str]:
-    """Return columns as an INSERT names them."""
+    """Return the names of columns as an INSERT has them."""
     mark = column_identifier
     return [
         f"{mark}{clean_column_name(name, use_lowercase, allow_reserved_words)}{mark}"
@@ -254,7 +274,7 @@ def build_insert_columns(
 
 
 def convert_column_to_type(value: Any, column_type: str) -> str:
-    """Return a text, whose quotes are doubled already, as a literal of a type."""
+    """Return a text whose quotes have been doubled as a literal of a type."""
     return f"CAST('{value}' AS {column_type})"
 
 
@@ -272,68 +292,84 @@ def build_insert_command(  # noqa: PLR0913, PLR0917 - Mage's signature
     use_lowercase: bool = True,  # noqa: FBT001, FBT002 - as above
     allow_reserved_words: bool = False,  # noqa: FBT001, FBT002 - as above
 ) -> list[Any]:
-    """Return the columns of an INSERT, and for each record its literals: `(a, b)`, or a list of them."""
+    """Return the columns of an INSERT, and the literals of each record: `(a, b)`, or a list."""
     names = list(columns)
-    escapes = cache(partial(_escapes, convert_column_to_type_func))
-
-    def literal(value: Any, column: Mapping[str, Any]) -> Any:
-        if value is None:
-            return "NULL"
-        if column["type"] == COLUMN_TYPE_ARRAY:
-            items = _items(value)
-            return convert_array_func(items, column) if convert_array_func else _array(items)
-        if (
-            convert_datetime_func
-            and column["column_settings"].get("format") == COLUMN_FORMAT_DATETIME
-        ):
-            return convert_datetime_func(value, column)
-        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-        if string_parse_func and column["type"] == COLUMN_TYPE_OBJECT:
-            text = string_parse_func(text, column)  # which doubles the quotes itself
-        elif (
-            isinstance(value, dict | list)
-            and not string_parse_func
-            and escapes(column["type_converted"])
-        ):
-            pass  # Mage gives such a function JSON as it is
-        else:
-            text = text.replace("'", "''")
-            text = string_parse_func(text, column) if string_parse_func else text
-        return (
-            convert_column_to_type_func(text, column["type_converted"])
-            if convert_column_types
-            else text
-        )
-
+    literals = _Literals(
+        convert_array=convert_array_func,
+        convert_to_type=convert_column_to_type_func,
+        convert_datetime=convert_datetime_func,
+        parse_string=string_parse_func,
+        with_types=convert_column_types,
+    )
     rows: list[Any] = []
     for record in records:
-        literals = [literal(record.get(name), column_type_mapping[name]) for name in names]
-        rows.append(f"({', '.join(literals)})" if stringify_values else literals)
+        row = [literals.of(record.get(name), column_type_mapping[name]) for name in names]
+        rows.append(f"({', '.join(row)})" if stringify_values else row)
     return [
         build_insert_columns(names, column_identifier, use_lowercase, allow_reserved_words),
         rows,
     ]
 
 
+@dataclass
+class _Literals:
+    """How the values of an INSERT are written, by the functions that a destination passes."""
+
+    convert_array: Callable[..., str] | None
+    convert_to_type: Callable[..., str]
+    convert_datetime: Callable[..., str] | None
+    parse_string: Callable[..., str] | None
+    with_types: bool
+
+    def __post_init__(self) -> None:
+        self._escapes = cache(partial(_escapes, self.convert_to_type))
+
+    def of(self, value: Any, column: Mapping[str, Any]) -> Any:
+        """Return a value as a literal for a column."""
+        if value is None:
+            return "NULL"
+        if column["type"] == COLUMN_TYPE_ARRAY:
+            items = _items(value)
+            return self.convert_array(items, column) if self.convert_array else _array(items)
+        is_time = column["column_settings"].get("format") == COLUMN_FORMAT_DATETIME
+        if is_time and self.convert_datetime:
+            return self.convert_datetime(value, column)
+        text = self._text(value, column)
+        if not self.with_types:
+            return text
+        return self.convert_to_type(text, column["type_converted"])
+
+    def _text(self, value: Any, column: Mapping[str, Any]) -> str:
+        """Return a value as text, whose quotes are doubled unless a function does it later."""
+        is_json = isinstance(value, dict | list)
+        text = json.dumps(value) if is_json else str(value)
+        if self.parse_string is None:
+            # As in Mage, a function that escapes quotes itself gets JSON as it is.
+            if is_json and self._escapes(column["type_converted"]):
+                return text
+            return text.replace("'", "''")
+        if column["type"] == COLUMN_TYPE_OBJECT:
+            return self.parse_string(text, column)  # it doubles the quotes itself
+        return self.parse_string(text.replace("'", "''"), column)
+
+
 def _escapes(convert: Callable[..., str], column_type: str) -> bool:
-    """Return whether a function that makes literals escapes quotes itself: tried with a JSON text that has one."""
+    """Return whether a function that makes literals escapes quotes itself.
+
+    It is called with a JSON text that contains a quote, and with one that does not.
+    """
     try:
-        return str(convert('"\'"', column_type)) != str(convert('"#"', column_type)).replace(
-            "#", "'"
-        )
-    except (
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ):  # it reads the text: it is no plain frame around it
-        return True
+        quoted = str(convert('"\'"', column_type))
+        plain = str(convert('"#"', column_type))
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return True  # it reads the text, so it does more than enclose it
+    return quoted != plain.replace("#", "'")
 
 
 def _items(value: Any) -> list[Any]:
-    """Return an array's items, which may come as the text of a JSON array.
+    """Return the items of an array, which may come as the text of a JSON array.
 
-    Any other value is an only item.
+    Any other value is the only item.
     """
     if isinstance(value, str):
         try:

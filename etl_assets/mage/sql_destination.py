@@ -1,7 +1,7 @@
-"""The base of SQL destinations written for Mage: they write the statements, this has them run in their order.
+"""The base of SQL destinations written for Mage: they write the statements, and this runs them.
 
-Tables are made and grow whenever a stream comes with columns that were not there, in whichever
-batch; Mage looks at the first batch alone. Statements are never logged: they hold the rows.
+A table is made or gets new columns whenever a batch has columns that were not there before, while
+Mage only looks at the first batch. Statements are never logged, because they contain the rows.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class MageSqlDestination(Destination):
         self.records_inserted = 0
         self.records_updated = 0
         self._columns_made: dict[str, list[str]] = {}
-        """Of each stream the columns for which its table was made ready."""
+        """For each stream, the columns that its table was prepared for."""
 
     # Hooks that say how to connect and how names are spelled
 
@@ -70,12 +70,12 @@ class MageSqlDestination(Destination):
 
     @property
     def quote(self) -> str:
-        """What stands before and behind a name."""
+        """The quote that encloses a name."""
         return ""
 
     @property
     def use_lowercase(self) -> bool:
-        """Whether names become lower case."""
+        """Whether names are converted to lower case."""
         return bool(self.config.get("lower_case", True))
 
     @property
@@ -85,7 +85,7 @@ class MageSqlDestination(Destination):
 
     @property
     def skip_schema_creation(self) -> bool:
-        """Whether the schema is somebody else's to make."""
+        """Whether creating the schema is left to somebody else."""
         return self.config.get("skip_schema_creation") is True
 
     def clean_column_name(self, col: str) -> str:
@@ -103,19 +103,17 @@ class MageSqlDestination(Destination):
     def does_table_exist(
         self, schema_name: str, table_name: str, database_name: str | None = None
     ) -> bool:
-        """Return whether there is a table."""
+        """Return whether a table exists."""
         raise NotImplementedError(
             f"{type(self).__name__} must override does_table_exist ({table_name!r})."
         )
 
     def build_create_schema_commands(self, database_name: str, schema_name: str) -> list[str]:
-        """Return the statements that make a schema unless it is there."""
+        """Return the statements that create a schema unless it exists."""
         del database_name
-        return (
-            [f"CREATE SCHEMA IF NOT EXISTS {self._wrap_with_quotes(schema_name)}"]
-            if schema_name
-            else []
-        )
+        if not schema_name:
+            return []
+        return [f"CREATE SCHEMA IF NOT EXISTS {self._wrap_with_quotes(schema_name)}"]
 
     def build_create_table_commands(
         self,
@@ -126,7 +124,7 @@ class MageSqlDestination(Destination):
         database_name: str | None = None,
         unique_constraints: Sequence[str] | None = None,
     ) -> list[str]:
-        """Return the statements that make a table for a stream's schema."""
+        """Return the statements that create a table for a stream's schema."""
         raise NotImplementedError(
             f"{type(self).__name__} must override build_create_table_commands ({stream!r})."
         )
@@ -140,7 +138,7 @@ class MageSqlDestination(Destination):
         database_name: str | None = None,
         unique_constraints: Sequence[str] | None = None,
     ) -> list[str]:
-        """Return the statements that add the columns a table has not."""
+        """Return the statements that add missing columns to a table."""
         del schema, schema_name, stream, table_name, database_name, unique_constraints
         return []
 
@@ -165,9 +163,12 @@ class MageSqlDestination(Destination):
         unique_constraints: Sequence[str] | None = None,
         unique_conflict_method: str | None = None,
     ) -> tuple[int, int]:
-        """Return how many rows are new and how many have changed, from what the statements gave.
+        """Return for the log how many rows are new and how many have changed.
 
-        For the log.
+        Args:
+            data: The rows that the statements returned.
+            unique_constraints: The columns that identify a row.
+            unique_conflict_method: What happens to a row that exists already.
         """
         del data, unique_constraints, unique_conflict_method
         return self.records_inserted, self.records_updated
@@ -206,7 +207,10 @@ class MageSqlDestination(Destination):
         )
 
     def _declare(self, record_data: Records, stream: str) -> None:
-        """Add columns to a stream's schema that its records have and it has not: an INSERT would leave them out."""
+        """Add columns to a stream's schema that its records have, but the schema does not.
+
+        An INSERT would leave them out.
+        """
         schema = self.schemas[stream]
         new = [name for name in record_data[0][KEY_RECORD] if name not in schema["properties"]]
         if new:
@@ -222,9 +226,7 @@ class MageSqlDestination(Destination):
     def build_query_strings(
         self, record_data: Records, stream: str, tags: Mapping[str, Any] | None = None
     ) -> list[str]:
-        """Return the statements that make a stream's table, or add columns to it.
-
-        None where it is ready.
+        """Return the statements that create a stream's table, or add columns to it, if any.
 
         Raises:
             ConfigError: The replication method is none of Mage's.
@@ -232,8 +234,9 @@ class MageSqlDestination(Destination):
         del record_data, tags
         schema, method = self.schemas[stream], self.replication_methods.get(stream)
         if method not in METHODS:
+            known = ", ".join(METHODS)
             raise ConfigError(
-                f"stream {stream!r}: the replication method {method!r} is none of {', '.join(METHODS)}.",
+                f"stream {stream!r}: the replication method {method!r} is none of {known}.",
                 stream=stream,
             )
         if self._columns_made.get(stream) == list(schema["properties"]):
@@ -257,7 +260,7 @@ class MageSqlDestination(Destination):
         stream: str,
         tags: Mapping[str, Any] | None = None,
     ) -> list[list[tuple[Any, ...]]]:
-        """Run statements, and then the INSERTs of records; returns the rows that they gave."""
+        """Run statements, then the INSERTs of records, and return the rows that they return."""
         results = list(self.build_connection().execute(query_strings, commit=True))
         waiting: list[str] = []
         for number, part in enumerate(batch(record_data, self.BATCH_SIZE)):
@@ -286,7 +289,7 @@ class MageSqlDestination(Destination):
     def _place(self, stream: str) -> dict[str, Any]:
         """Return where a stream's table is, by the names of the hooks' arguments.
 
-        It is called as the stream is.
+        The table has the stream's name unless the config names it.
         """
         config = self.config
         return {

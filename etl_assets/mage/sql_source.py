@@ -1,8 +1,8 @@
-"""The base of SQL sources written for Mage: they say how to connect and what to ask, this does the rest.
+"""The base of SQL sources written for Mage: they say how to connect and what to ask for.
 
-A read is one query and one cursor, hence one state of the table: Mage's pages (`LIMIT n OFFSET m`,
-each a query of its own) skip and repeat rows while others write. Where a connector's connection is
-none of ours, its pages are read.
+A read is one query and one cursor, so it sees one state of the table. Mage reads pages
+(`LIMIT n OFFSET m`, each a query of its own), which skip and repeat rows while others write. Only
+a connector that brings its own kind of connection is still read in pages.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,10 +47,10 @@ _KINDS: Sequence[tuple[Sequence[str], str, str | None]] = (
     (("json", "variant"), COLUMN_TYPE_OBJECT, None),
     (("uuid",), COLUMN_TYPE_STRING, COLUMN_FORMAT_UUID),
 )
-"""Parts of SQL types' names with their JSON type and format; the first that is found counts."""
+"""Parts of the names of SQL types, with their JSON type and format. The first match counts."""
 _BYTES = ("bytea", "blob", "binary")
 _NO_NUMBERS = ("interval", "point")
-"""Types whose names hold that of a number."""
+"""Types that are no numbers, although their names contain the name of one (`int`)."""
 
 
 class MageSqlSource(Source):
@@ -60,7 +60,7 @@ class MageSqlSource(Source):
     """
 
     def __new__(cls, *given: Any, **options: Any) -> Any:
-        """Make an object; with a URL it is our own SQL source, which stood under this name before."""
+        """Make an object; with a URL, it is a `SqlSource`, which had this name before."""
         if cls is MageSqlSource and (
             options.get("url") is not None or (given and isinstance(given[0], str))
         ):
@@ -70,7 +70,7 @@ class MageSqlSource(Source):
     # Hooks that say how to connect
 
     def build_connection(self) -> Any:
-        """Return the way to the database: one of `etl_assets.connections`, or anything with `load(query)`."""
+        """Return an object of `etl_assets.connections`, or anything else with `load(query)`."""
         raise NotImplementedError(f"{type(self).__name__} must override build_connection.")
 
     @override
@@ -92,7 +92,7 @@ class MageSqlSource(Source):
 
     @property
     def table_prefix(self) -> str:
-        """What stands before a table's name."""
+        """What precedes a table's name in a query."""
         return ""
 
     def build_table_name(self, stream: Any) -> str:
@@ -102,7 +102,10 @@ class MageSqlSource(Source):
     def build_discover_query(
         self, schema: str | None = None, streams: Sequence[str] | None = None
     ) -> str:
-        """Return the query whose rows describe the columns: table, default, key, column, type, `YES` where nullable."""
+        """Return the query whose rows describe the columns.
+
+        Each has the table, the default, the key, the column, the type, and `YES` if it is nullable.
+        """
         query = (
             "SELECT TABLE_NAME, COLUMN_DEFAULT, COLUMN_KEY, COLUMN_NAME, DATA_TYPE, IS_NULLABLE\n"
             "FROM information_schema.columns\n"
@@ -181,7 +184,7 @@ class MageSqlSource(Source):
 
     @override
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
-        """Numbers and times are ordered by all databases alike; texts are not."""
+        """Return whether all databases order the bookmark alike: they do not order texts alike."""
         properties = (stream.schema or {}).get("properties") or {}
         props = [properties.get(name) or {} for name in stream.cursor]
         return bool(props) and not query and all(_orders_alike(prop) for prop in props)
@@ -232,8 +235,9 @@ class MageSqlSource(Source):
             for place, name in enumerate(columns)
             if "contentEncoding" in (properties.get(name) or {})
         ]
-        for rows in self._read(text, order, query):
-            yield self._convert_to_rows(columns, _with_bytes(rows, places) if places else rows)
+        for found in self._read(text, order, query):
+            rows = _with_bytes(found, places) if places else found
+            yield self._convert_to_rows(columns, rows)
         if not query.get("_limit"):
             self._after_load_data(stream)
 
@@ -244,15 +248,15 @@ class MageSqlSource(Source):
         limit, offset = query.get("_limit"), query.get("_offset", 0)
         if isinstance(way, SqlConnection) and type(way).load is SqlConnection.load:
             if limit is not None or offset:
-                text = f"{text}\n{self._limit_query_string(limit or _NO_LIMIT, offset, order_by_columns=order)}"
+                page = self._limit_query_string(limit or _NO_LIMIT, offset, order_by_columns=order)
+                text = f"{text}\n{page}"
             yield from way.rows(text, self.fetch_limit)
             return
         left = _NO_LIMIT if limit is None else limit
         while left > 0:
             size = min(left, self.fetch_limit)
-            rows = way.load(
-                f"{text}\n{self._limit_query_string(size, offset, order_by_columns=order)}"
-            )
+            page = self._limit_query_string(size, offset, order_by_columns=order)
+            rows = way.load(f"{text}\n{page}")
             yield rows
             if len(rows) < size:
                 return
@@ -261,7 +265,7 @@ class MageSqlSource(Source):
     def _order(self, stream: Any, columns: list[str]) -> list[str]:
         """Return the columns to order by: the bookmark's, then the keys.
 
-        Without any, all that can be compared.
+        Without any of these, it is all columns that can be compared.
         """
         followed = self._get_bookmark_properties_for_stream(stream)
         order = dict.fromkeys(
@@ -296,7 +300,7 @@ class MageSqlSource(Source):
     ) -> str:
         """Return the condition for rows at or after the bookmark.
 
-        Of several fields, the first weighs most.
+        If the bookmark has several fields, rows are compared by the first one, then the next.
         """
         followed = self._get_bookmark_properties_for_stream(stream)
         given = [(name, bookmarks[name]) for name in followed if bookmarks.get(name) is not None]
@@ -316,26 +320,26 @@ class MageSqlSource(Source):
             )
         choices = []
         for place, (name, value) in enumerate(given):
-            last = place == len(given) - 1
+            is_last = place == len(given) - 1
+            operator = ">=" if is_last else ">"
             equal = [self._build_comparison_statement(n, v, properties) for n, v in given[:place]]
-            beyond = self._build_comparison_statement(
-                name, value, properties, operator=">=" if last else ">"
-            )
+            beyond = self._build_comparison_statement(name, value, properties, operator=operator)
             choices.append(f"({' AND '.join([*equal, beyond])})")
         return f"({' OR '.join(choices)})"
 
 
 _NO_LIMIT = 2**62
-"""Rows that no table has."""
+"""More rows than any table has."""
 
 
 def _with_bytes(rows: Sequence[Sequence[Any]], places: Sequence[int]) -> list[Sequence[Any]]:
-    """Return rows in which some cells are bytes; psycopg2 gives views of its memory."""
+    """Return rows in which some cells are bytes, where psycopg2 returns views of its memory."""
     made: list[Sequence[Any]] = []
     for row in rows:
         cells = list(row)
         for place in places:
-            cells[place] = cells[place] if cells[place] is None else bytes(cells[place])
+            if cells[place] is not None:
+                cells[place] = bytes(cells[place])
         made.append(cells)
     return made
 
@@ -361,7 +365,8 @@ def _entry(name: str, rows: Sequence[Sequence[Any]]) -> CatalogEntry:
         elif key == "UNIQUE":
             unique[column] = None
         kind, format_ = _kind(data_type.lower())
-        prop: dict[str, Any] = {"type": [*([COLUMN_TYPE_NULL] if nullable == "YES" else []), kind]}
+        types = [COLUMN_TYPE_NULL, kind] if nullable == "YES" else [kind]
+        prop: dict[str, Any] = {"type": types}
         if kind == COLUMN_TYPE_OBJECT:
             prop["properties"] = {}
         if format_:
@@ -369,9 +374,8 @@ def _entry(name: str, rows: Sequence[Sequence[Any]]) -> CatalogEntry:
         if any(part in data_type.lower() for part in _BYTES):
             prop |= {"contentEncoding": "base64", "x-arrow": "binary"}
         properties.setdefault(column, prop)
-    keys = list(
-        primary or unique
-    )  # together they would be another key: a row whose unique field changes would double
+    # Both together would be another key: a row whose unique field changes would be there twice.
+    keys = list(primary or unique)
     schema = Schema({"type": "object", "properties": properties})
     metadata = get_standard_metadata(
         key_properties=keys,

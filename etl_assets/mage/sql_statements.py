@@ -44,8 +44,10 @@ _TYPES = {
 
 
 def predicate_operator_uuid_to_comparison_operator(operator: PredicateOperator | str) -> str:
-    """Return SQL's sign for one of Mage's words; a sign stays as it is."""
-    return operator if operator in _OPERATORS.values() else _OPERATORS[PredicateOperator(operator)]
+    """Return SQL's operator for one of Mage's words; an operator is returned as it is."""
+    if operator in _OPERATORS.values():
+        return operator
+    return _OPERATORS[PredicateOperator(operator)]
 
 
 def column_type_mapping(column_type: str, column_format: str | None = None) -> str:
@@ -68,7 +70,7 @@ def build_comparison_statement(  # noqa: PLR0917 - Mage's signature
     column_cleaned: str | None = None,
     convert_datetime_func: Callable[[Any], Any] | None = None,
 ) -> str:
-    """Return a comparison of a column with a value, which is written as a literal that nothing can break out of.
+    """Return a comparison of a column with a value, written as a literal that contains all of it.
 
     Args:
         col: The column.
@@ -76,7 +78,7 @@ def build_comparison_statement(  # noqa: PLR0917 - Mage's signature
         properties: The columns' JSON Schemas.
         column_type_mapping: Gives the SQL type of a JSON type and format; None to compare with a
             text.
-        operator: SQL's sign.
+        operator: The comparison operator of SQL.
         column_cleaned: The column as the database writes it.
         convert_datetime_func: Gives the value of a date-time column as the database reads it.
 
@@ -98,10 +100,14 @@ def build_comparison_statement(  # noqa: PLR0917 - Mage's signature
     column = column_cleaned or col
     literal = quoted(str(val), backslashes=column.startswith("`"))
     sql_type = column_type_mapping(column_type or "", column_format)
-    return f"{column} {operator} {f'CAST({literal} AS {sql_type})' if sql_type else literal}"
+    if sql_type:
+        literal = f"CAST({literal} AS {sql_type})"
+    return f"{column} {operator} {literal}"
 
 
 def quoted(text: str, *, backslashes: bool) -> str:
-    r"""Return a text as an SQL literal; where MySQL's `\` escapes, it is doubled too."""
+    r"""Return a text as an SQL literal; `\` is doubled where it escapes, as in MySQL."""
     text = text.replace("'", "''")
-    return f"'{text.replace(chr(92), chr(92) * 2) if backslashes else text}'"
+    if backslashes:
+        text = text.replace("\\", "\\\\")
+    return f"'{text}'"

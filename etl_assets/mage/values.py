@@ -7,7 +7,7 @@ from typing import Any
 
 
 def encode_complex(obj: Any) -> Any:
-    """Return the JSON value of a date, a time, a span of time or a UUID, and of anything else itself."""
+    """Return the JSON value of a date, time, time span or UUID, and any other value as it is."""
     if callable(getattr(obj, "isoformat", None)):
         return obj.isoformat()
     return str(obj) if isinstance(obj, timedelta | uuid.UUID) else obj
@@ -30,17 +30,14 @@ def get_abs_path(path: str) -> str:
 def date_intervals(
     start_date: datetime, end_date: datetime, timedelta: timedelta
 ) -> list[tuple[datetime, datetime]]:
-    """Return the spans of at most `timedelta` that make up a span of time.
+    """Split a span of time into spans of at most `timedelta`.
 
-    Each but the last ends a second early.
-
-    Where one of the two has a time zone, it is that of both.
+    Each of them but the last ends a second before the next one begins. If only one of the two
+    dates has a time zone, it applies to both.
     """
     zone = start_date.tzinfo or end_date.tzinfo
-    first, end = (
-        moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        for moment in (start_date, end_date)
-    )
+    first = start_date.replace(tzinfo=start_date.tzinfo or zone)
+    end = end_date.replace(tzinfo=end_date.tzinfo or zone)
     spans = []
     while first + timedelta < end:
         spans.append((first, first + timedelta - _SECOND))

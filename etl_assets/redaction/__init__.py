@@ -1,11 +1,11 @@
-"""The one redactor: what leaves the process as a log line, an error, a warning or metadata passes `redact`.
+"""The one redactor, which every log line, error, warning and piece of metadata passes.
 
-It masks the secrets that it was told of by `remember`, in every form they may appear in (`forms`),
-and what is secret
-by its place: a password in a URL, a `password=...` in a connection string (`places`).
+`redact` masks the secrets that `remember` was told of, in every form they may have (`forms`). It
+also masks what is secret by its place, such as a password in a URL or a `password=...` in a
+connection string (`places`).
 
-It is the lowest layer: an `EtlAssetsError` is masked when it is made, so that nobody who shows one
-has to think of it.
+This is the lowest layer. An `EtlAssetsError` is masked when it is made, so that nobody who shows
+one has to think of it.
 """
 
 from typing import Any
@@ -34,13 +34,13 @@ def redactor() -> Redactor:
 def remember(value: Any) -> None:
     """Have a secret masked from now on.
 
-    Of a URL only its secret parts, so that errors can still name the host.
+    Only the secret parts of a URL are masked, so that errors can still name the host.
     """
     _redactor.remember(value)
 
 
 def remember_config(value: Any, *, secret: bool = False) -> None:
-    """Have every text of a config masked from now on that is under a name that says it is secret."""
+    """Have every text of a config masked from now on whose name says that it is secret."""
     _redactor.remember_config(value, secret=secret)
 
 
@@ -48,8 +48,8 @@ def redact(text: str, *, begin: int = 0, end: int | None = None) -> str:
     """Return the text with every secret in it masked.
 
     Args:
-        text: What is to be shown.
-        begin: Leave out what is before this character of `text`: it is masked first and cut then.
-        end: Leave out what is from this character on.
+        text: The text.
+        begin: The first character of `text` that is returned. The text is cut after it is masked.
+        end: The first character that is no longer returned.
     """
     return _redactor.redact(text, begin=begin, end=end)

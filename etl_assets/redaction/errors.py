@@ -1,4 +1,4 @@
-"""Errors of others that become the causes of ours: a traceback shows them, so they are masked where they are."""
+"""Masks the errors of others that become the causes of ours, because tracebacks show them."""
 
 import os
 import sys
@@ -11,20 +11,20 @@ from typing import Any
 from etl_assets.redaction import redact
 
 DEBUG = "ETL_ASSETS_DEBUG"
-"""Set to anything but 0: a program that fails shows where the error was raised."""
+"""If it is set to anything but 0, a program that fails shows where the error was raised."""
 _CONTAINERS = (bytes, bytearray, tuple, list, set, frozenset, dict)
 _OF_FILES = ("strerror", "filename", "filename2")
 
 
 class MaskedError(Exception):
-    """Stands for an error that cannot be changed and whose message holds a secret.
+    """Replaces an error whose message contains a secret and cannot be changed.
 
-    Where it was raised is kept.
+    It keeps the traceback.
     """
 
 
 def mask(error: BaseException | None) -> None:
-    """Mask the messages, notes and texts of an error, and of all it came from."""
+    """Mask the messages, notes and other texts of an error and of its causes."""
     for one in _chain(error):
         with suppress(AttributeError, TypeError):
             masked = tuple(map(_masked, one.args))
@@ -40,20 +40,20 @@ def mask(error: BaseException | None) -> None:
 def shown_cause(error: Exception) -> Exception:
     """Return an error, masked, to raise another from.
 
-    In place of one that refuses to be masked, what stands for it.
+    An error that cannot be masked is replaced by a `MaskedError`.
     """
     mask(error)
     text = "".join(traceback.format_exception_only(error))
     shown = redact(text)
-    return (
-        error if shown == text else MaskedError(shown.rstrip()).with_traceback(error.__traceback__)
-    )
+    if shown == text:
+        return error
+    return MaskedError(shown.rstrip()).with_traceback(error.__traceback__)
 
 
 def tell_failure(error: Exception) -> int:
-    """Print on standard error, masked, why a program ends; return its exit code, 1.
+    """Print on standard error, masked, why a program ends, and return its exit code, 1.
 
-    `ETL_ASSETS_DEBUG=1` shows where the error was raised, too.
+    `ETL_ASSETS_DEBUG=1` also shows where the error was raised.
     """
     if is_debugging():
         sys.stderr.write(redact("".join(traceback.format_exception(error))))
@@ -63,11 +63,11 @@ def tell_failure(error: Exception) -> int:
 
 @contextmanager
 def masked_errors() -> Iterator[None]:
-    """Mask what is raised inside, and let it pass: nobody may catch it, and Python then shows it.
+    """Mask what is raised inside, and raise it again, because Python shows an uncaught error.
 
-    Whoever does catch it gets the same error. If nobody has said how Python shows errors, it shows
-    this one masked as
-    a whole: with the lines of the script, and the messages of errors that refuse to be masked.
+    Whoever catches it gets the same error object. Unless `sys.excepthook` was replaced, Python
+    shows an uncaught error masked as a whole, including the lines of the script and the messages of
+    errors that cannot be masked.
     """
     try:
         yield
@@ -107,14 +107,11 @@ def _beside_its_vars(error: BaseException) -> Iterator[tuple[str, Any]]:
     if isinstance(error, OSError):
         yield from ((name, getattr(error, name)) for name in _OF_FILES)
     if isinstance(error, SystemExit):
-        yield "code", error.code  # a text is what Python prints at the end
+        yield "code", error.code  # Python prints it at the end if it is a text
 
 
 def _masked(value: Any) -> Any:
-    """Return a text masked.
-
-    Of a container that holds a secret, its masked `repr`; anything else as it is.
-    """
+    """Return a text masked, a container with a secret as its masked `repr`, else the value."""
     if type(value) is str:
         return redact(value)
     if isinstance(value, list) and all(type(item) is str for item in value):  # notes

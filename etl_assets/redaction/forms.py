@@ -1,4 +1,4 @@
-"""The texts that a secret may appear as: itself, quoted, escaped, encoded, and each of its lines."""
+"""The texts as which a secret may appear: quoted, escaped, encoded, and each of its lines."""
 
 import json
 import re
@@ -9,9 +9,9 @@ from html import escape
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 SHORTEST_LINE = 8
-"""Shorter lines of a secret are masked only where they follow the line before them."""
+"""Shorter lines of a secret are masked only if they follow the previous line of it."""
 _WRAPPED = (64, 76)
-"""How many characters a line of base64 has, where it is wrapped."""
+"""How many characters a line of wrapped base64 has."""
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _UNICODE = re.compile(r"\\u[0-9a-f]{4}")
 
@@ -27,15 +27,17 @@ def forms(secret: str) -> set[str]:
 
 
 def lines_of(secret: str) -> str:
-    """Return a secret as it is in a stream of which each line is stripped at its right end."""
+    """Return a secret as it is in a stream whose lines are stripped at the right end."""
     return "\n".join(line.rstrip() for line in secret.strip().splitlines())
 
 
 def _texts(secret: str) -> set[str]:
-    """Return the secret, what it is percent-encoded or stripped, and its lines."""
+    """Return the secret, the secret percent-decoded or stripped, and its lines."""
     whole = {secret, unquote(secret), unquote_plus(secret)}
     whole |= {text.strip() for text in whole} | {lines_of(text) for text in whole}
-    lines = {line.strip() for text in whole for line in text.splitlines()}
+    lines: set[str] = set()
+    for text in whole:
+        lines.update(line.strip() for line in text.splitlines())
     return whole | {line for line in lines if len(line) >= SHORTEST_LINE}
 
 
@@ -47,7 +49,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _quotes_kept(write: Callable[[str], str]) -> Callable[[str], str]:
-    """Return what writes a text as `repr` does between double quotes: single ones stay."""
+    """Return a function that writes a text as `repr` does between double quotes."""
     return lambda text: "'".join(map(write, text.split("'")))
 
 
@@ -68,10 +70,9 @@ def _json(text: str) -> str:
 
 
 def _json_for_html(text: str) -> str:
-    """Return a text as writers of JSON do that mind where it is put: `<`, `>` and `&` as numbers."""
-    return re.sub(
-        "[<>&]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False)[1:-1]
-    )
+    """Return a text as JSON that is safe in HTML, in which `<`, `>` and `&` are escaped."""
+    plain = json.dumps(text, ensure_ascii=False)[1:-1]
+    return re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", plain)
 
 
 _WRITERS: tuple[Callable[[str], str], ...] = (
@@ -88,10 +89,7 @@ _WRITERS: tuple[Callable[[str], str], ...] = (
 
 
 def _escaped(text: str) -> set[str]:
-    """Return a text as it is within a `repr` or JSON, and within one of these in another.
-
-    And within HTML.
-    """
+    """Return a text as it is in a `repr`, in JSON, in one of these within another, and in HTML."""
     if text.isascii() and text.isalnum():
         return {text}
     once = {text, *(write(text) for write in _WRITERS)}
@@ -104,7 +102,10 @@ def _escaped(text: str) -> set[str]:
 
 
 def _in_urls(text: str) -> Iterator[str]:
-    """Yield a text as it is within a URL: with more or fewer characters quoted, in upper or lower case, and twice."""
+    """Yield a text as it is in a URL.
+
+    More or fewer characters may be quoted, in upper or lower case, and twice.
+    """
     raw = _bytes(text)
     quoted = {quote(raw, safe=safe) for safe in ("", "/", " +", "!'()*", "/:@")} | {quote_plus(raw)}
     for form in quoted:
@@ -117,16 +118,16 @@ def _in_urls(text: str) -> Iterator[str]:
 
 
 def _in_base64(text: str) -> Iterator[str]:
-    """Yield a text as it is within longer base64, such as that of `user:password`, and at the end of it."""
+    """Yield a text as it is in longer base64, such as that of `user:password`, or at its end."""
     raws = {_bytes(text)}
     with suppress(UnicodeEncodeError):
-        raws.add(text.encode("latin-1"))  # as old clients write the header of a login
+        raws.add(text.encode("latin-1"))  # old clients encode the login in this way
     for raw in raws:
         for encode in (b64encode, urlsafe_b64encode):
             yield from _wrapped(encode(raw).decode())
             for before in range(3):
-                # What stands before it shifts the digits; those that hold a part of a neighbour are
-                # left out.
+                # What precedes it shifts the digits. Digits that also encode a neighbour are left
+                # out.
                 digits = encode(b"\0" * before + raw).decode().rstrip("=")
                 yield digits[(8 * before + 5) // 6 :]
                 yield digits[(8 * before + 5) // 6 : 8 * (before + len(raw)) // 6]

@@ -14,11 +14,8 @@ class _Masking(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         try:
             text = record.getMessage()
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-        ):  # of arguments that do not fit: the handler shows them
+        except (TypeError, ValueError, KeyError):
+            # The arguments do not fit the message: the handler shows both.
             text = f"{record.msg} {record.args}"
         shown = redact(text)
         if shown != text:
@@ -37,8 +34,9 @@ _masking = _Masking()
 
 
 def masked_logger(logger: logging.Logger | str) -> logging.Logger:
-    """Return a logger, or the one of a name, that masks what is logged with it."""
-    found = logging.getLogger(logger) if isinstance(logger, str) else logger
-    if _masking not in found.filters:
-        found.addFilter(_masking)
-    return found
+    """Return a logger, given itself or by name, that masks what is logged with it."""
+    if isinstance(logger, str):
+        logger = logging.getLogger(logger)
+    if _masking not in logger.filters:
+        logger.addFilter(_masking)
+    return logger

@@ -1,4 +1,4 @@
-"""What is secret by its place: in the address of a database, and wherever an address may stand in a text."""
+"""What is secret by its place in the address of a database, or in any text with an address."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,20 +11,21 @@ MASK = "****"
 
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*://")
 _IN_TEXT = re.compile(
-    # A password up to the last @: one that is not percent-encoded may hold others. (Our hints have
-    # one for the word.)
+    # A password up to the last @, because one that is not percent-encoded may contain others. (Our
+    # hints use the word `password` in its place.)
     r"""://[^\s/:?#"'<>]*:(?!password@)(?P<password>(?:(?!://)[^\s"'<>])+)@"""
-    # A token that is all there is of a user.
+    # A token in the place of the user, without a password.
     r"""|https?://(?P<user>[\w.~%-]{20,256})@"""
 )
 _CONNECTION_STRING = re.compile(r"\s*[\w .-]+=|jdbc:|md:|motherduck:")
 _EQUAL = re.compile(r"(?<=[\w\s])(?:=|%3D)", re.IGNORECASE)
-"""Where a name may end."""
+"""The equal sign after a name."""
 _ODBC_NAME = "odbc_connect"
 _NAME = re.compile(rf"(?:{PAIR_NAME}|(?P<odbc>{_ODBC_NAME}))\s*$", re.IGNORECASE)
 _NAME_CHARACTERS = 48
 _VALUE = re.compile(
-    r"""\s*(?P<value>\{(?:[^}]|\}\}){0,999}\}|'(?:[^'\\]|\\.|''){0,999}'|"(?:[^"\\]|\\.|""){0,999}\""""
+    r"""\s*(?P<value>\{(?:[^}]|\}\}){0,999}\}"""
+    r"""|'(?:[^'\\]|\\.|''){0,999}'|"(?:[^"\\]|\\.|""){0,999}\""""
     r"""|(?P<bare>(?:(?!%3B)[^\s&;"'])+))""",
     re.IGNORECASE | re.DOTALL,
 )
@@ -33,30 +34,34 @@ _ODBC = re.compile(r"(?P<value>[^\s&\"']+)")
 
 
 def secret_places(text: str) -> Iterator[Span]:
-    """Yield where a text has something secret by its place."""
+    """Yield the spans of a text that are secret by their place."""
     if "://" in text:
         for found in _IN_TEXT.finditer(text):
-            yield found.span("user" if found["password"] is None else "password")
+            group = "user" if found["password"] is None else "password"
+            yield found.span(group)
     yield from _secret_values(text)
 
 
 def _secret_values(text: str) -> Iterator[Span]:
-    """Yield where the values of `password=...` and the like are, in a URL, a connection string, or any text."""
+    """Yield the spans of the values of `password=...` and the like, in any text."""
     end = odbc_end = 0
     for equal in _EQUAL.finditer(text):
-        # A value within one that has no quotes ends where that does: each would be read to its end
-        # again.
+        # A value within another one that has no quotes ends where that does. Reading it again each
+        # time would take quadratic time.
         within = equal.end() < end
-        if within and text[equal.end()] != "{" and not _ends_in_odbc(text, equal.start()):
+        is_braced = text[equal.end() : equal.end() + 1] == "{"
+        if within and not is_braced and not _ends_in_odbc(text, equal.start()):
             continue
         name = _NAME.search(text, max(0, equal.start() - _NAME_CHARACTERS), equal.start())
         if name and name["odbc"]:
             if equal.end() < odbc_end:
                 continue
             value = _ODBC.match(text, equal.end())
-            odbc_end = value.end() if value else odbc_end
+            if value:
+                odbc_end = value.end()
         else:
-            value = name and (_BRACED if within else _VALUE).match(text, equal.end())
+            pattern = _BRACED if within else _VALUE
+            value = name and pattern.match(text, equal.end())
         if value:
             yield value.span("value")
             if value.groupdict().get("bare"):
@@ -64,7 +69,7 @@ def _secret_values(text: str) -> Iterator[Span]:
 
 
 def _ends_in_odbc(text: str, end: int) -> bool:
-    """Return whether the name before an equal sign is that of a whole connection string, whose value goes on longer."""
+    """Return whether an equal sign follows `odbc_connect`, whose value is a connection string."""
     return text[max(0, end - len(_ODBC_NAME)) : end].lower() == _ODBC_NAME
 
 
@@ -74,9 +79,10 @@ def is_url(text: str) -> bool:
 
 
 def is_cut(url: str) -> bool:
-    """Return whether a special character ends a URL's user or password early, so that the rest reads as an address.
+    """Return whether a special character ends a URL's user or password early.
 
-    An `@` belongs behind user and password, or into the value of a parameter.
+    What follows would then look like a host. An `@` is only expected after user and password, and
+    in the value of a parameter.
     """
     _, _, rest = url.partition("://")
     address = _address(rest)
@@ -86,21 +92,23 @@ def is_cut(url: str) -> bool:
     if not address or "@" not in rest:
         return False
     user, colon, after = address.partition(":")
-    if (after if colon else user).count("@") > 1 or "@" in beyond.partition("?")[0]:
+    with_host = after if colon else user
+    path, _, query = beyond.partition("?")
+    if with_host.count("@") > 1 or "@" in path:
         return True
-    parameters = re.split("[&;]", beyond.partition("?")[2])
+    parameters = re.split("[&;]", query)
     return any("@" in one.partition("=")[0] for one in parameters)
 
 
 def _address(rest: str) -> str:
-    """Return of a URL behind its `://` what is before path, parameters and fragment."""
+    """Return the part of a URL between its `://` and its path, parameters or fragment."""
     return re.split("[/?#]", rest, maxsplit=1)[0]
 
 
 def masked_address(text: str) -> str:
     """Return the address of a database without its secrets.
 
-    Of one that cannot be read for sure, its scheme alone.
+    If an address cannot be read with certainty, only its scheme is returned.
 
     Args:
         text: A URL, or a connection string such as `host=... password=...`.
@@ -114,15 +122,18 @@ def masked_address(text: str) -> str:
         if at and colon:
             before = f"{before.partition('://')[0]}://{user}:{MASK}@{host}"
         return before + mark + re.sub(r"[^&]+", _masked_parameter, parameters)
-    return masked(text, secret_places(text)) if _CONNECTION_STRING.match(text) else MASK
+    if not _CONNECTION_STRING.match(text):
+        return MASK
+    return masked(text, secret_places(text))
 
 
 def masked(text: str, spans: Iterable[Span], begin: int = 0, end: int | None = None) -> str:
-    """Return the text from `begin` to `end` with each span of it masked.
+    """Return the text from `begin` to `end` with each span masked.
 
-    Of one that is cut, nothing is shown.
+    A span that is cut there is masked as a whole.
     """
-    end = len(text) if end is None else end
+    if end is None:
+        end = len(text)
     shown = []
     at = begin
     for first, after in joined(spans):
@@ -135,10 +146,11 @@ def masked(text: str, spans: Iterable[Span], begin: int = 0, end: int | None = N
 
 def _has_wrong_port(address: str) -> bool:
     """Return whether what should be a port is no number: it may be the beginning of a password."""
-    ports = (
-        host.rpartition("]")[2].partition(":")[2] for host in address.rpartition("@")[2].split(",")
-    )
-    return any(port and not port.isdigit() for port in ports)
+    for host in address.rpartition("@")[2].split(","):
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and not port.isdigit():
+            return True
+    return False
 
 
 def _masked_parameter(found: re.Match[str]) -> str:
@@ -149,7 +161,7 @@ def _masked_parameter(found: re.Match[str]) -> str:
 
 
 def secrets_of_address(text: str) -> Iterator[str]:
-    """Yield the secrets in a URL or a connection string, as they stand there and decoded."""
+    """Yield the secrets in a URL or a connection string, as they are written and decoded."""
     if is_url(text):
         _, _, rest = text.partition("://")
         if is_cut(text):
@@ -170,14 +182,17 @@ def secrets_of_address(text: str) -> Iterator[str]:
 
 
 def _secrets_of_cut(rest: str) -> Iterator[str]:
-    """Yield what may be the password in a URL that it cuts, and the pieces a driver may take for host and path."""
+    """Yield what may be the password of a URL that it cuts, and its pieces.
+
+    A driver may take the pieces for host and path, and show them.
+    """
     password = (rest.rpartition("@")[0] or rest).partition(":")[2]
     yield from (password, unquote(password))
     yield from re.split("[@/?#]", password)
 
 
 def _unquoted(value: str) -> Iterator[str]:
-    """Yield a value of a connection string as it stands there, and without its quotes."""
+    """Yield a value of a connection string as it is written, and without its quotes."""
     yield value
     inner = value[1:-1]
     if value.startswith("{") and value.endswith("}"):

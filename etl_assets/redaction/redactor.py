@@ -1,4 +1,4 @@
-"""What is known to be secret, and texts without it."""
+"""The redactor: it knows the secrets, and masks them in texts."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,27 +10,27 @@ from etl_assets.redaction.places import is_url, masked, secret_places, secrets_o
 from etl_assets.redaction.search import ManyTexts
 
 SHORTEST_SECRET = 6
-"""Shorter values are not masked: replacing every `on` or `1` would hide the text and protect nothing."""
+"""Shorter values are not masked: masking every `on` or `1` would only make texts unreadable."""
 
 BEYOND = 500
-"""How many characters behind a cut are looked at for what is secret by its place."""
+"""How many characters after a cut are searched for what is secret by its place."""
 
 
 class Redactor:
-    """Masks the secrets it was told of, and what is secret by its place."""
+    """Masks the secrets that it was told of, and what is secret by its place."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
         self._forms = ManyTexts(SHORTEST_SECRET)
         self._first_lines: tuple[str, ...] = ()
         self._beginnings: dict[str, set[str]] = {}
-        """By a line within a secret: the secret up to it."""
+        """For each line within a secret, the secret up to it."""
         self.most_lines = 1
-        """Of any secret."""
+        """The number of lines of the longest secret."""
 
     @property
     def longest(self) -> int:
-        """How many characters the longest form of a secret has."""
+        """The number of characters of the longest form of a secret."""
         return self._forms.longest
 
     # Told
@@ -38,7 +38,7 @@ class Redactor:
     def remember(self, value: Any) -> None:
         """Have a secret masked from now on.
 
-        Of a URL only its secret parts, so that errors can still name the host.
+        Only the secret parts of a URL are masked, so that errors can still name the host.
         """
         if not isinstance(value, str):
             return
@@ -46,17 +46,16 @@ class Redactor:
         if text in self._told:
             return
         self._told.add(text)
-        for secret in {
-            *secrets_of_address(text),
-            *_leaves(text),
-            *(() if is_url(text) else (text,)),
-        }:
+        parts = {*secrets_of_address(text), *_leaves(text)}
+        if not is_url(text):
+            parts.add(text)
+        for secret in parts:
             if len(secret) >= SHORTEST_SECRET:
                 self._forms.add(forms(secret))
                 self._add_lines(lines_of(secret))
 
     def remember_config(self, value: Any, *, secret: bool = False) -> None:
-        """Have every text of a config masked from now on that is under a name that says it is secret."""
+        """Have every text of a config masked from now on whose name says that it is secret."""
         if isinstance(value, Mapping):
             for key, item in value.items():
                 self.remember_config(item, secret=secret or says_secret(str(key)))
@@ -80,38 +79,38 @@ class Redactor:
     # Asked
 
     def goes_on(self, text: str) -> bool:
-        """Return whether a text ends within a secret of many lines, so that the next line may be a part of it.
+        """Return whether a text may end within a secret of many lines.
 
         Args:
-            text: Lines, each stripped at its right end, without the last one's end.
+            text: Lines, each stripped at the right end. The last one has no line break.
         """
         if not self._first_lines:
             return False
         if text.endswith(self._first_lines):
             return True
-        return any(
-            text.endswith(beginning)
-            for beginning in self._beginnings.get(text.rpartition("\n")[2], ())
-        )
+        last_line = text.rpartition("\n")[2]
+        return text.endswith(tuple(self._beginnings.get(last_line, ())))
 
     def redact(self, text: str, *, begin: int = 0, end: int | None = None) -> str:
         """Return the text with every secret in it masked.
 
         Args:
-            text: What is to be shown.
-            begin: Leave out what is before this character of `text`: it is masked first and cut
-                then.
-            end: Leave out what is from this character on.
+            text: The text.
+            begin: The first character of `text` that is returned. The text is cut after it is
+                masked.
+            end: The first character that is no longer returned.
         """
-        if (
-            end is not None
-        ):  # of a long text, only what is shown, and what a secret in it may go on in
+        if end is not None:
+            # A long text is only searched as far as a secret that begins before the cut may reach.
             text = text[: end + BEYOND + self.longest]
         return masked(text, (*self._forms.find(text), *secret_places(text)), begin, end)
 
 
 def _leaves(text: str) -> Iterator[str]:
-    """Yield the secret parts of a JSON document, such as a service account's private key: an error may show one."""
+    """Yield the secret parts of a JSON document, such as the private key of a service account.
+
+    An error may show such a part alone.
+    """
     if not text.lstrip().startswith(("{", "[")):
         return
     try:

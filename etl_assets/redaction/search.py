@@ -11,20 +11,20 @@ _BLOCK = 3
 class ManyTexts:
     """A set of texts, and where any of them is in another.
 
-    The search looks at blocks of three characters. A block that is in the beginning of none of the
-    texts lets it jump; so it takes about as long for a thousand texts as for one, and a text is
-    added without work for the others.
+    The search looks at blocks of three characters. If a block is not in the beginning of any text,
+    the search jumps. So it takes about as long for a thousand texts as for one. Adding a text does
+    not require any work for the others.
 
     Args:
-        shortest: How many characters each of the texts has at least; three or more.
+        shortest: The least number of characters of each text, which is at least three.
     """
 
     def __init__(self, shortest: int) -> None:
         self._shortest = shortest
         self._jumps: dict[str, int] = {}
-        """By block: how far it is at least to the place where one of the texts may begin."""
+        """For each block, the least distance to the next place where one of the texts may begin."""
         self._by_beginning: dict[str, tuple[str, ...]] = {}
-        """By their first `shortest` characters: the texts, the longest first."""
+        """The texts by their first `shortest` characters, the longest first."""
         self.longest = 0
 
     def add(self, texts: Iterable[str]) -> None:
@@ -42,7 +42,7 @@ class ManyTexts:
                 self._jumps[block] = min(self._jumps.get(block, last + 1), last - at)
 
     def find(self, text: str) -> list[Span]:
-        """Return where any of them is, in order; of those that begin at one place, the longest."""
+        """Return the spans of the texts, in order; of those that begin together, the longest."""
         if not self._by_beginning:
             return []
         found = []

@@ -1,1 +1,1 @@
-"""What a script's verbs do, under PyAirbyte's words: read, write, select, configure, and stored names."""
+"""What the verbs of a script do: read, write, replay, and the names of stored states."""

@@ -1,6 +1,6 @@
-"""What the verbs that read do: into a cache, one by one, as samples."""
+"""What the reading verbs do: `read`, `get_records`, `get_samples`, `print_samples`."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,8 +35,8 @@ class StreamsFailedError(ConnectorFailedError):
     """Some streams of a read failed.
 
     Args:
-        message: Which, and why the first one did.
-        read_result: The others.
+        message: Which streams failed, and why the first one did.
+        read_result: The result of the others.
         options: See `ConnectorError`.
     """
 
@@ -46,10 +46,10 @@ class StreamsFailedError(ConnectorFailedError):
 
 
 class Watch(Observer):
-    """Tells a tracker how syncs go on.
+    """Tells a tracker about the progress of syncs.
 
     Args:
-        tracker: Counts and shows.
+        tracker: It counts the records and shows the progress.
     """
 
     def __init__(self, tracker: ProgressTracker) -> None:
@@ -67,10 +67,11 @@ class Watch(Observer):
 
 
 def pyairbyte_auto(stream: Stream, strategy: WriteStrategy) -> WriteStrategy:
-    """Settle `auto` as PyAirbyte does: a primary key merges, else a replication key appends, else replace.
+    """Settle `auto` as PyAirbyte does.
 
-    Appending is left to the engine, which does not append what a stream has a key for that cannot
-    be used.
+    A stream with a primary key is merged, else one with a replication key is appended, else the
+    table is replaced. The engine decides about appending, because a replication key may turn out
+    to be unusable.
     """
     if strategy is not WriteStrategy.AUTO:
         return strategy
@@ -125,12 +126,13 @@ def _refuse_failure(source: Any, loaded: "Loaded", result: ReadResult) -> None:
     if loaded.errors:
         raise _failed(source, loaded.errors, result)
     if loaded.late is not None:
-        message = f"All streams of {source.name!r} were read, but then it failed: {redact(str(loaded.late))}"
+        why = redact(str(loaded.late))
+        message = f"All streams of {source.name!r} were read, but then it failed: {why}"
         raise StreamsFailedError(message, read_result=result) from loaded.late
 
 
 def create_tables(source: Any, cache: Any, streams: str | Sequence[str] | None) -> None:
-    """Make the tables of streams where they are missing; see `CacheBase.create_source_tables`."""
+    """Create the missing tables of streams; see `CacheBase.create_source_tables`."""
     wanted = wanted_streams(source, streams, skip_validation=True)
     destination = cache.destination
     stored_as = stored_name(source, destination, [stream.key for stream in wanted])
@@ -139,10 +141,8 @@ def create_tables(source: Any, cache: Any, streams: str | Sequence[str] | None) 
         table = cache.place_of(source.state_name, stream)
         stored = destination.stored(stored_as, stream, table=table)
         if stored.state is None and stored.foreign is None:
-            one, plan = (
-                StreamToRead(stored_as, stream),
-                StreamPlan(WriteStrategy.APPEND, table=table),
-            )
+            one = StreamToRead(stored_as, stream)
+            plan = StreamPlan(WriteStrategy.APPEND, table=table)
             load = plan_load(one, destination, Start(), plan)
             with destination.session([load]) as session:
                 session.commit({load.load_id: None}, complete=True)
@@ -150,13 +150,13 @@ def create_tables(source: Any, cache: Any, streams: str | Sequence[str] | None) 
 
 @dataclass
 class Loaded:
-    """What became of many streams.
+    """The outcome of many streams.
 
     Args:
-        results: What the sync of each did that ended well.
-        errors: Why each of the others failed.
-        late: What went wrong when all streams had ended well.
-        progress: Has counted them.
+        results: The results of the streams that were synced.
+        errors: Why the others failed.
+        late: The error after all streams had been synced, if there was one.
+        progress: The tracker that has counted them.
     """
 
     results: dict[str, SyncResult] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class Loaded:
     progress: ProgressTracker | None = None
 
     def take(self, name: str, result: SyncResult | None, error: Exception | None) -> None:
-        """Take what became of a stream."""
+        """Add the outcome of a stream."""
         if error is not None:
             self.errors[name] = error
         elif result is not None:
@@ -175,7 +175,7 @@ class Loaded:
 def wanted_streams(
     source: Any, streams: str | Sequence[str] | None, *, skip_validation: bool = False
 ) -> list[Stream]:
-    """Select streams, where some are named, check the config, and give what is selected."""
+    """Select the named streams, if any, check the config, and return the selected streams."""
     if streams:
         selecting.select(source, streams)
     if not skip_validation:
@@ -199,12 +199,12 @@ def load(  # noqa: PLR0913 - options of one verb
 
     Args:
         source: The source.
-        streams: What to read.
-        destination: Where to.
-        strategy: How rows meet the tables.
+        streams: The streams to read.
+        destination: The destination.
+        strategy: How rows are written to the tables.
         full_refresh: Read everything.
         stored_as: The name under which the state of the source is stored there.
-        memory: Keeps the bookmarks of a destination that keeps none.
+        memory: Keeps the bookmarks for a destination that keeps none.
         adopt: Take over tables that this library did not make.
         declared_only: Leave out fields that a stream does not declare.
     """
@@ -217,22 +217,22 @@ def load(  # noqa: PLR0913 - options of one verb
         by_default=strategy is WriteStrategy.AUTO,
         declared_only=declared_only,
     )
-    # Of all streams, whichever are read now: those of like names get the same tables in any order.
+    # Of all streams, not only those that are read: streams whose names are alike then get the same
+    # tables, whatever the order.
     known = {stream.key: stream for stream in (*selecting.catalog_of(source).values(), *streams)}
     tables = destination.tables_for(source.state_name, list(known.values()))
-    plans = {
-        stream.key: replace(
-            common,
-            strategy=strategy if full_refresh else _settled(stream, strategy, destination),
-            fallback=partial(memory.of, stream.name) if memory else None,
-            table=tables[stream.key],
-        )
-        for stream in streams
-    }
+    plans = {}
+    for stream in streams:
+        plan = replace(common, table=tables[stream.key])
+        if not full_refresh:
+            plan = replace(plan, strategy=_settled(stream, strategy, destination))
+        if memory:
+            plan = replace(plan, fallback=partial(memory.of, stream.name))
+        plans[stream.key] = plan
     return _loaded(source, stored_as, streams, destination, plans, progress, memory)
 
 
-def _loaded(  # noqa: PLR0917 - of `load`, once it is planned
+def _loaded(  # noqa: PLR0917 - the planned options of `load`
     source: Any,
     stored_as: str,
     streams: Sequence[Stream],
@@ -249,9 +249,11 @@ def _loaded(  # noqa: PLR0917 - of `load`, once it is planned
             source, stored_as, streams, destination, plans, Watch(progress)
         ):
             loaded.take(stream.name, result, error)
-            if memory and result is not None and error is None:
+            if error is not None:
+                result = None  # noqa: PLW2901 - what a failed stream has loaded is no result
+            if memory and result is not None:
                 memory.keep(stream.name, result.bookmark)
-            progress.ended(stream.name, None if error else result)
+            progress.ended(stream.name, result)
     except EtlAssetsError as error:
         if not (loaded.results or loaded.errors):
             raise
@@ -267,8 +269,7 @@ def _config_noted(source: Any, destination: Any, stored_as: str) -> Mapping[str,
     """Log which keys of a connector's config have changed since it was last read into these tables.
 
     Returns:
-        What is to be noted once it was read; None where that is noted already, or nobody would note
-        it.
+        What to note once it was read. None if that is noted already, or if nothing can be noted.
     """
     if not (hasattr(source, "connector_name") and destination.capabilities.keeps_state):
         return None
@@ -279,8 +280,9 @@ def _config_noted(source: Any, destination: Any, stored_as: str) -> Mapping[str,
     changed = changed_keys(known, now)
     if changed:
         source.logger.warning(
-            "%s: its config has changed since these tables were last read (%s); it goes on from where they ended. "
-            "If it is another account now, give it another cache, a table_prefix, or a source_name.",
+            "%s: its config has changed since these tables were last read (%s); it goes on from "
+            "where they ended. If it is another account now, give it another cache, a "
+            "table_prefix, or a source_name.",
             source.name,
             ", ".join(changed),
         )
@@ -288,7 +290,7 @@ def _config_noted(source: Any, destination: Any, stored_as: str) -> Mapping[str,
 
 
 def _settled(stream: Stream, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
-    """Return what `auto` stands for where the destination can do it, else leave it to the engine."""
+    """Return what `auto` stands for if the destination supports it, else leave it to the engine."""
     settled = pyairbyte_auto(stream, wanted)
     return settled if settled in destination.capabilities.strategies else wanted
 
@@ -389,7 +391,8 @@ class _Records:
                 for row in batch.to_rows(self._stream, native_types=True):
                     if left is not None and left <= 0:
                         return
-                    left = None if left is None else left - 1
+                    if left is not None:
+                        left -= 1
                     yield StreamRecord(row, stream_record_handler=self._handler)
 
 
@@ -468,17 +471,18 @@ def print_samples(found: Mapping[str, InMemoryDataset | None]) -> None:
             {key: value for key, value in row.items() if not key.startswith("_airbyte_")}
             for row in dataset
         ]
-        columns = list(dict.fromkeys(key for row in rows for key in row))
+        columns: dict[str, None] = {}
+        for row in rows:
+            columns.update(dict.fromkeys(row))
         table = Table(title=Text(f"{name}: {len(rows)} records"))
-        across = len(columns) <= _COLUMNS_ACROSS
-        heads: Iterable[str] = (
-            columns if across else ["field", *(str(number + 1) for number in range(len(rows)))]
-        )
+        if len(columns) <= _COLUMNS_ACROSS:
+            heads = list(columns)
+            lines = [[row.get(column) for column in columns] for row in rows]
+        else:  # a row for each field
+            heads = ["field", *(str(number + 1) for number in range(len(rows)))]
+            lines = [[column, *(row.get(column) for row in rows)] for column in columns]
         for head in heads:
             table.add_column(Text(head))
-        lines = (
-            [[row.get(c) for c in columns] for row in rows] if across else _pivoted(columns, rows)
-        )
         for line in lines:
             table.add_row(*(Text(str(value)) for value in line))
         console.print(table)
@@ -487,17 +491,13 @@ def print_samples(found: Mapping[str, InMemoryDataset | None]) -> None:
 _COLUMNS_ACROSS = 10
 
 
-def _pivoted(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    return [[column, *(row.get(column) for row in rows)] for column in columns]
-
-
 def _say_incremental(
     streams: Sequence[Stream], known: Collection[StreamKey], *, full_refresh: bool
 ) -> None:
-    """Say which streams go on from where they ended, and which are going to."""
-    incremental = (
-        [] if full_refresh else [stream for stream in streams if stream.method != "FULL_TABLE"]
-    )
+    """Print which streams continue from where they ended, and which will the next time."""
+    if full_refresh:
+        return
+    incremental = [stream for stream in streams if stream.method != "FULL_TABLE"]
     going_on = [stream.name for stream in incremental if stream.key in known]
     new = [stream.name for stream in incremental if stream.key not in known]
     if going_on:
@@ -506,7 +506,9 @@ def _say_incremental(
             "For all of their records, use read(force_full_refresh=True)."
         )
     if new:
-        print(f"Read from the beginning, and incrementally the next time: {', '.join(new)}.")  # noqa: T201 - as above
+        print(  # noqa: T201 - as above
+            f"Read from the beginning, and incrementally the next time: {', '.join(new)}."
+        )
 
 
 def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult) -> StreamsFailedError:
@@ -518,9 +520,7 @@ def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult) ->
         stream=first,
         read_result=result,
     )
-    failed.__cause__ = (
-        errors[first]
-        if len(errors) == 1
-        else ExceptionGroup("the streams' errors", list(errors.values()))
-    )
+    failed.__cause__ = errors[first]
+    if len(errors) > 1:
+        failed.__cause__ = ExceptionGroup("the streams' errors", list(errors.values()))
     return failed

@@ -1,4 +1,4 @@
-"""What is in a cache as a read: only the rows of loads that were not read from it before."""
+"""A cache as a read, which gives only the rows of loads that were not read from it before."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,20 +13,20 @@ from etl_assets.naming import quote
 BOOKMARK = "load_id"
 
 IDS_AT_ONCE = 1_000
-"""In one list of SQL; some databases take no more."""
+"""The longest list in SQL; some databases do not allow more values."""
 
 
 class CachedRead(Readable):
     """One stream of a cache, to be loaded elsewhere.
 
-    Its bookmark is the load id of the cache's last load: rows that came or changed since carry the
-    id of one that the cache's ledger has behind it. (The ids themselves begin with a time, and say
-    nothing of the order.)
+    Its bookmark is the load id of the cache's last load. Rows that came or changed since have the
+    id of a later load in the cache's ledger. (The ids themselves begin with a time, and do not tell
+    the order.)
 
     Args:
-        result: What was read into the cache.
+        result: The result of the read into the cache.
         name: The stream.
-        source_name: The name under which the source has its state where the stream is going.
+        source_name: The name under which the destination has the state of the source.
     """
 
     def __init__(self, result: Any, name: str, *, source_name: str | None = None) -> None:
@@ -35,23 +35,19 @@ class CachedRead(Readable):
         self._name = name
         self._own = list(self._cache.destination.own_columns)
         dataset = result[name]
-        properties = {
-            key: prop
-            for key, prop in (
-                (dataset.stream_metadata.schema or {}).get("properties") or {}
-            ).items()
-            if key not in self._own
-        }
-        self.stream = Stream(
-            name,
-            schema={"type": "object", "properties": properties} if properties else None,
-            primary_key=dataset.stream_metadata.primary_key,
-        )
+        declared = (dataset.stream_metadata.schema or {}).get("properties") or {}
+        properties = {key: prop for key, prop in declared.items() if key not in self._own}
+        schema = {"type": "object", "properties": properties} if properties else None
+        self.stream = Stream(name, schema=schema, primary_key=dataset.stream_metadata.primary_key)
 
     def is_continued_by(self, bookmark: Bookmark | None) -> bool:
-        """Return whether the rows since a bookmark are all that has changed: the table was not replaced meanwhile."""
-        column = self._cache.destination.load_id_column
-        if bookmark is None or BOOKMARK not in bookmark or column is None:
+        """Return whether the rows since a bookmark are all that has changed.
+
+        They are not if the table was replaced meanwhile.
+        """
+        if self._cache.destination.load_id_column is None:
+            return False
+        if bookmark is None or BOOKMARK not in bookmark:
             return False
         return not self._cache.replaced_since(self._name, _load_id(bookmark))
 
@@ -80,10 +76,8 @@ def _load_id(bookmark: Bookmark) -> str:
 
 def _is_one_of(column: str, load_ids: Sequence[str]) -> str:
     """Return the condition that a row is of one of these loads, as SQL."""
-    groups = [load_ids[at : at + IDS_AT_ONCE] for at in range(0, len(load_ids), IDS_AT_ONCE)]
-    return (
-        " OR ".join(
-            f"{column} IN ({', '.join(quote(one, chr(39)) for one in group)})" for group in groups
-        )
-        or "1 = 0"
-    )
+    conditions = []
+    for at in range(0, len(load_ids), IDS_AT_ONCE):
+        ids = [quote(one, "'") for one in load_ids[at : at + IDS_AT_ONCE]]
+        conditions.append(f"{column} IN ({', '.join(ids)})")
+    return " OR ".join(conditions) or "1 = 0"

@@ -1,8 +1,8 @@
-"""The name under which a script's source has its state, and what is noted of its config.
+"""The name under which the state of a script's source is stored, and a note of its config.
 
-State goes by the source's name and the place of its tables, whatever the config says: one that
-changed goes on, and the keys that did are logged. Two accounts of one connector need two places, or
-names of their own.
+State belongs to the source's name and the place of its tables. If the config changes, the source
+goes on from there, and the changed keys are logged. Two accounts of one connector need two places
+or two names.
 """
 
 import hmac
@@ -26,13 +26,13 @@ Path = tuple[str, ...]
 def stored_name(source: Any, destination: Any, streams: Collection[StreamKey]) -> str:
     """Return the name under which the state of a source is stored in a destination, for a script.
 
-    It is the source's own name, or `source_name` of `get_source`; of a connector without one, the
-    connector's name as a word. Where the name has state in another place of the destination too,
-    this one's is added.
+    It is the source's own name, or `source_name` of `get_source`, or else the connector's name as a
+    word. If the name also has state in another place of the destination, this place is added.
 
     Raises:
         ConfigError: The source has no name.
-        InputError: The state is stored under several names with hashes of configs, as it once was.
+        InputError: The state is stored under several names that end in hashes of configs, as in
+            earlier versions.
     """
     name: str | None = source.state_name
     if name is None:
@@ -48,14 +48,14 @@ def stored_name(source: Any, destination: Any, streams: Collection[StreamKey]) -
 
 
 def note_of(source: Any, known: Any) -> dict[str, Any]:
-    """Return what is noted of a source's config: a salt, and a digest of the value of each key.
+    """Return the note of a source's config: a salt, and a digest of the value of each key.
 
-    Of a secret it has eight bits, which tell that it was rotated and are of no use to whoever
-    guesses it.
+    The digest of a secret has eight bits. They show that it was rotated, and do not help anybody to
+    guess it.
 
     Args:
         source: A connector.
-        known: What was noted before, or None: its salt is kept.
+        known: The earlier note, whose salt is kept, or None.
     """
     salt = known["salt"] if known else secrets.token_hex(16)
     marked = set(secret_places(source.config_spec))
@@ -80,14 +80,20 @@ def _leaves(
                 item, marked, (*path, str(key)), secret=secret or _is_secret(str(key), item)
             )
     elif path:
-        # A reference goes by what it refers to: it is not resolved here.
+        # A reference is not resolved: what counts is what it refers to.
         shown = name_of(value) if is_reference(value) else value
         yield ".".join(path), (shown, secret and not is_reference(value))
 
 
-def _digest(salt: str, key: str, value: Any, secret: bool) -> str:  # noqa: FBT001 - as `_leaves` gives them
+def _digest(
+    salt: str,
+    key: str,
+    value: Any,
+    secret: bool,  # noqa: FBT001 - as `_leaves` yields them
+) -> str:
     text = json.dumps([key, value], sort_keys=True, default=str)
-    return hmac.new(salt.encode(), text.encode(), sha256).hexdigest()[: 2 if secret else 16]
+    digits = 2 if secret else 16
+    return hmac.new(salt.encode(), text.encode(), sha256).hexdigest()[:digits]
 
 
 def secret_places(spec: Any, path: Path = ()) -> Iterator[Path]:
@@ -109,13 +115,17 @@ def secret_places(spec: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def without_secrets(value: Any, secret: set[Path], path: Path = ()) -> Any:
-    """Return a config without what is secret: by its place, its name, or what it is (a reference, a `SecretString`)."""
+    """Return a config without what is secret.
+
+    A value is secret by its place, by its name, or because it is a reference or a `SecretString`.
+    """
     if isinstance(value, Mapping):
-        return {
-            key: without_secrets(item, secret, (*path, key))
-            for key, item in value.items()
-            if (*path, key) not in secret and not _is_secret(key, item)
-        }
+        kept = {}
+        for key, item in value.items():
+            place = (*path, key)
+            if place not in secret and not _is_secret(key, item):
+                kept[key] = without_secrets(item, secret, place)
+        return kept
     if isinstance(value, list | tuple):
         return [without_secrets(item, secret, path) for item in value if not _is_secret("", item)]
     return value
@@ -124,4 +134,5 @@ def without_secrets(value: Any, secret: set[Path], path: Path = ()) -> Any:
 def _is_secret(name: str, value: Any) -> bool:
     if isinstance(value, Mapping | list | tuple):
         return False
-    return is_reference(value) or isinstance(value, SecretString) or says_secret(name)
+    stands_for_secret = is_reference(value) or isinstance(value, SecretString)
+    return stands_for_secret or says_secret(name)

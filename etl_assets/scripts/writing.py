@@ -1,4 +1,4 @@
-"""What the verb `Destination.write` does: a source's streams, or what was read into a cache, into a destination."""
+"""What `Destination.write` does with the streams of a source, or with what a cache holds."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -82,15 +82,17 @@ def _not_written(errors: Mapping[str, Exception], written: int) -> ConnectorWrit
 
 def _memory(destination: Any, source_name: str, state_cache: Any) -> StateMemory:
     if destination.capabilities.keeps_state:
-        return StateMemory(None, source_name, "")  # it knows better
+        return StateMemory(None, source_name, "")  # the destination's own state is the right one
     if state_cache is None:
         warnings.warn(
-            f"{destination!r} keeps no state, so every write begins anew. Give it a state_cache, or False.",
+            f"{destination!r} keeps no state, so every write begins anew. Give it a state_cache, "
+            "or False.",
             EtlAssetsWarning,
             stacklevel=4,
         )
     keeper = checked_cache(state_cache)
-    return StateMemory(keeper.destination if keeper else None, source_name, destination.identity)
+    kept_in = keeper.destination if keeper else None
+    return StateMemory(kept_in, source_name, destination.identity)
 
 
 def _write_cached(
@@ -102,13 +104,12 @@ def _write_cached(
     *,
     full_refresh: bool,
 ) -> tuple[dict[str, SyncResult], dict[str, Exception]]:
-    names = (
-        list(result)
-        if streams in (None, "*")
-        else [streams]
-        if isinstance(streams, str)
-        else list(streams or ())
-    )
+    if streams is None or streams == "*":
+        names = list(result)
+    elif isinstance(streams, str):
+        names = [streams]
+    else:
+        names = list(streams)
     done: dict[str, SyncResult] = {}
     errors: dict[str, Exception] = {}
     for name in names:
@@ -138,21 +139,20 @@ def _write_one(
         result.stored_as, [("", name)], hashed=result.state_name != result.source_name
     )
     read = CachedRead(result, name, source_name=stored_as)
-    can = destination.capabilities.strategies
     table = destination.table_for(result.state_name, read.stream)
     start = resolve_start(
         read, destination, full_refresh=full_refresh, fallback=lambda: memory.of(name), table=table
     )
-    if (
-        not start.full_refresh
-        and start.bookmark is not None
-        and not read.is_continued_by(start.bookmark)
-    ):
+    has_bookmark = not start.full_refresh and start.bookmark is not None
+    if has_bookmark and not read.is_continued_by(start.bookmark):
         start = resolve_start(read, destination, full_refresh=True, table=table)
     if strategy is WriteStrategy.AUTO and not start.full_refresh:
-        # As it came into the cache: what was merged is merged, what was replaced is replaced.
-        came = result.results[name].strategy if name in result.results else WriteStrategy.REPLACE
-        strategy = came if came in can else WriteStrategy.APPEND
+        # As into the cache: what was merged is merged, what was replaced is replaced.
+        strategy = WriteStrategy.REPLACE
+        if name in result.results:
+            strategy = result.results[name].strategy
+        if strategy not in destination.capabilities.strategies:
+            strategy = WriteStrategy.APPEND
     written = sync(read, destination, start=start, strategy=strategy, table=table)
     memory.keep(name, written.bookmark)
     return written

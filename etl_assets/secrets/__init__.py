@@ -1,6 +1,6 @@
-"""Secrets: found late, by name.
+"""Secrets: found late, by name, and shown masked.
 
-Shown masked; kept out of what leaves the process by the one redactor.
+The redactor keeps them out of everything that leaves the process.
 
 ```python
 from etl_assets import get_secret
@@ -9,7 +9,7 @@ config = {"token": get_secret("GITHUB_TOKEN")}  # found now
 config = {"token": "secret_reference::GITHUB_TOKEN"}  # found when a connection is opened
 ```
 
-The second keeps only the name: under Dagster, that is the form to use (or `dagster.EnvVar`).
+The second config contains only the name. Under Dagster, use that form (or `dagster.EnvVar`).
 """
 
 from etl_assets.secrets.custom import CustomSecretManager

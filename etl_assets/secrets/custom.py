@@ -1,4 +1,4 @@
-"""Secret managers of one's own, which `get_secret` asks once they are made."""
+"""Your own secret managers, which `get_secret` asks once they are created."""
 
 from abc import ABC
 from typing import ClassVar
@@ -10,7 +10,7 @@ __all__ = ["CustomSecretManager"]
 
 
 class CustomSecretManager(SecretManager, ABC):
-    """A secret manager of your own: registered when it is made, before the others.
+    """A secret manager of your own, which is registered before the others when it is created.
 
     ```python
     class Vault(CustomSecretManager):
@@ -22,8 +22,8 @@ class CustomSecretManager(SecretManager, ABC):
     Vault()
     ```
 
-    Class attributes: `auto_register` (True), `replace_existing` (be the only one), `as_backup` (be
-        asked last).
+    The class attributes are `auto_register` (by default True), `replace_existing` (it becomes the
+    only manager) and `as_backup` (it is asked last).
     """
 
     auto_register: ClassVar[bool] = True
@@ -39,13 +39,11 @@ class CustomSecretManager(SecretManager, ABC):
         """Have `get_secret` ask this manager too.
 
         Args:
-            as_backup: After the others; as the class says by default.
-            replace_existing: In place of the others; as the class says by default.
+            as_backup: Ask it after the others. The default is the class attribute.
+            replace_existing: Ask no others any more. The default is the class attribute.
         """
-        register_secret_manager(
-            self,
-            as_backup=self.as_backup if as_backup is None else as_backup,
-            replace_existing=self.replace_existing
-            if replace_existing is None
-            else replace_existing,
-        )
+        if as_backup is None:
+            as_backup = self.as_backup
+        if replace_existing is None:
+            replace_existing = self.replace_existing
+        register_secret_manager(self, as_backup=as_backup, replace_existing=replace_existing)

@@ -1,6 +1,6 @@
 """Secrets of Google Secret Manager.
 
-Needs the package `google-cloud-secret-manager` (the extra `google`) when it is first asked.
+The package `google-cloud-secret-manager` (the extra `google`) is imported when one is looked up.
 """
 
 import json
@@ -24,7 +24,7 @@ from etl_assets.secrets.managers import SecretSourceEnum
 from etl_assets.secrets.string import SecretString
 
 CREDENTIALS = "GCP_GSM_CREDENTIALS"
-"""The environment variable with the JSON key of a service account, where none is given."""
+"""The environment variable with the JSON key of a service account, if no other is given."""
 
 
 class GSMSecretHandle(SecretHandle):
@@ -33,7 +33,7 @@ class GSMSecretHandle(SecretHandle):
     Args:
         parent: The manager.
         secret_name: The secret's short name.
-        labels: Its labels, where they came with it.
+        labels: Its labels, if they are known.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class GSMSecretHandle(SecretHandle):
 
     @property
     def labels(self) -> dict[str, str]:
-        """Its labels; asked for once."""
+        """Its labels, which are looked up once."""
         if self._labels is None:
             self._labels = self._manager.labels_of(self.secret_name)
         return self._labels
@@ -88,9 +88,9 @@ class GoogleGSMSecretManager(CustomSecretManager):
             raise InputError("Give credentials_path or credentials_json, not both.")
         self.project = project
         self._credentials_path = credentials_path
-        self._credentials_json = (
-            None if credentials_json is None else SecretString(credentials_json)
-        )
+        self._credentials_json: SecretString | None = None
+        if credentials_json is not None:
+            self._credentials_json = SecretString(credentials_json)
         self._made: Any = None
         super().__init__()
         if auto_register:
@@ -100,27 +100,24 @@ class GoogleGSMSecretManager(CustomSecretManager):
 
     @override
     def get_secret(self, secret_name: str) -> SecretString | None:
-        """Return the newest version of a secret, by its short or its full name.
-
-        None where there is none.
+        """Return the newest version of a secret, by its short or its full name, or None.
 
         Raises:
-            ConnectError: Google did not let us in, or cannot be reached.
+            ConnectError: Google refuses access, or cannot be reached.
         """
         full = self._full_name(secret_name)
         version = full if "/versions/" in full else f"{full}/versions/latest"
         found = self._call("access_secret_version", name=version)
-        return None if found is None else SecretString(found.payload.data.decode("utf-8"))
+        if found is None:
+            return None
+        return SecretString(found.payload.data.decode("utf-8"))
 
     def get_secret_handle(self, secret_name: str) -> GSMSecretHandle:
-        """Return the handle of a secret.
-
-        Whether there is one is seen when its value is asked for.
-        """
+        """Return the handle of a secret; it is looked up when its value is asked for."""
         return GSMSecretHandle(self, secret_name)
 
     def fetch_secrets(self, *, filter_string: str) -> Iterator[GSMSecretHandle]:
-        """Yield handles of all secrets that a filter of Google's finds, such as `labels.team=data`."""
+        """Yield handles of all secrets that a filter selects, such as `labels.team=data`."""
         request = {"parent": f"projects/{self.project}", "filter": filter_string}
         for found in self._call("list_secrets", request=request) or ():
             yield GSMSecretHandle(self, found.name.rpartition("/")[2], dict(found.labels))
@@ -142,22 +139,23 @@ class GoogleGSMSecretManager(CustomSecretManager):
         found = next(self.fetch_connector_secrets(connector_name), None)
         if found is None:
             raise SecretNotFoundError(
-                f"The project {self.project!r} has no secret with the label {self.CONNECTOR_LABEL}={connector_name}.",
+                f"The project {self.project!r} has no secret with the label "
+                f"{self.CONNECTOR_LABEL}={connector_name}.",
                 input_value=connector_name,
             )
         return found
 
     def labels_of(self, secret_name: str) -> dict[str, str]:
-        """Return the labels of a secret; {} where there is none of that name."""
+        """Return the labels of a secret, or {} if there is no such secret."""
         found = self._call(
             "get_secret", name=self._full_name(secret_name).partition("/versions/")[0]
         )
         return {} if found is None else dict(found.labels)
 
     def _full_name(self, secret_name: str) -> str:
-        return (
-            secret_name if "/" in secret_name else f"projects/{self.project}/secrets/{secret_name}"
-        )
+        if "/" in secret_name:
+            return secret_name
+        return f"projects/{self.project}/secrets/{secret_name}"
 
     def _call(self, method: str, **arguments: Any) -> Any:
         client = self._client()
@@ -169,8 +167,10 @@ class GoogleGSMSecretManager(CustomSecretManager):
             return None
         except (google.PermissionDenied, google.Unauthenticated) as error:
             raise AuthenticationError(
-                f"Google Secret Manager refuses the project {self.project!r}: {type(error).__name__}.",
-                hint="The account needs the role Secret Manager Secret Accessor (and Viewer, to list).",
+                f"Google Secret Manager refuses the project {self.project!r}: "
+                f"{type(error).__name__}.",
+                hint="The account needs the role Secret Manager Secret Accessor (and Viewer, to "
+                "list).",
             ) from error
         except google.GoogleAPICallError as error:
             raise UnavailableError(f"Google Secret Manager: {type(error).__name__}.") from error
@@ -184,15 +184,17 @@ class GoogleGSMSecretManager(CustomSecretManager):
     def _credentials(self) -> Any:
         from google.oauth2 import service_account
 
+        # The package has no types.
+        account: Any = service_account.Credentials
         if self._credentials_path:
-            return service_account.Credentials.from_service_account_file(self._credentials_path)  # type: ignore[no-untyped-call]
+            return account.from_service_account_file(self._credentials_path)
         text = self._credentials_json
         if text is None and os.environ.get(CREDENTIALS):
             text = SecretString(os.environ[CREDENTIALS])
         if text is None:
-            return None  # Google's own rules find what the machine is logged in as
+            return None  # the client looks for the credentials of the machine
         try:
-            return service_account.Credentials.from_service_account_info(json.loads(text))  # type: ignore[no-untyped-call]
+            return account.from_service_account_info(json.loads(text))
         except (ValueError, KeyError) as error:
             raise ConfigError(
                 f"The credentials are no JSON key of a service account: {type(error).__name__}."

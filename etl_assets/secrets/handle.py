@@ -1,4 +1,4 @@
-"""A secret that a manager can give when it is asked for: a config may hold the handle, as it may hold an `EnvVar`."""
+"""A handle of a secret, which a config may contain like an `EnvVar`."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from etl_assets.secrets.string import SecretString
 
 
 class SecretHandle:
-    """The name of a secret, and who has it.
+    """The name of a secret, and the manager that has it.
 
     Args:
         parent: The manager.
@@ -41,23 +41,24 @@ class SecretHandle:
         return SecretString(found)
 
     def parse_json(self) -> Any:
-        """Ask for the secret and give the JSON document in it."""
+        """Ask for the secret, and return the JSON document in it."""
         return self.get_value().parse_json()
 
     def write_to_file(self, file_path: Path, /, *, silent: bool = False) -> None:
         """Ask for the secret and write it to a file that only this user can read.
 
         Args:
-            file_path: The file; replaced where it exists.
+            file_path: The file, which is replaced if it exists.
             silent: Print nothing.
         """
         path = Path(file_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         text = self.get_value()
-        path.unlink(missing_ok=True)  # its rights are those it was made with
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        ) as file:
+        path.unlink(missing_ok=True)  # an existing file would keep its permissions
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         if not silent:
-            print(f"Wrote the secret {self.secret_name!r} to {path}.")  # noqa: T201 - said unless it is told to be silent
+            print(  # noqa: T201 - unless it is told to be silent
+                f"Wrote the secret {self.secret_name!r} to {path}."
+            )

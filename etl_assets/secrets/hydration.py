@@ -1,4 +1,4 @@
-"""Configs whose secrets are put in, or looked for, where scripts written for PyAirbyte look for the functions."""
+"""Functions over the secrets in configs, where scripts written for PyAirbyte look for them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def hydrate_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deep_update(target: dict[str, Any], source: Mapping[str, Any]) -> None:
-    """Put the values of one config into another, object by object."""
+    """Merge the values of one config into another, object by object."""
     for key, value in source.items():
         known = target.get(key)
         if isinstance(value, Mapping) and isinstance(known, dict):
@@ -30,19 +30,19 @@ def deep_update(target: dict[str, Any], source: Mapping[str, Any]) -> None:
 def detect_hardcoded_secrets(
     config: Mapping[str, Any], spec_json_schema: Mapping[str, Any] | None = None
 ) -> list[list[str]]:
-    """Return the places of a config that hold a secret itself, and no reference to one.
+    """Return the places of a config that contain a secret itself instead of a reference.
 
     Args:
         config: The config.
-        spec_json_schema: Its JSON Schema, which says what is secret; without it, a `SecretString`
-            is.
+        spec_json_schema: Its JSON Schema, which says what is secret. A `SecretString` always is.
     """
     secret = set(_secret_places(spec_json_schema or {}))
-    return [
-        list(path)
-        for path, value in _leaves(config)
-        if not is_reference(value) and (path in secret or isinstance(value, SecretString))
-    ]
+    found = []
+    for path, value in _leaves(config):
+        is_secret = path in secret or isinstance(value, SecretString)
+        if is_secret and not is_reference(value):
+            found.append(list(path))
+    return found
 
 
 def _leaves(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

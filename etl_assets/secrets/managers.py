@@ -1,4 +1,4 @@
-"""Where secrets are looked for: the environment, a `.env` file, Google Colab, the person at the terminal, your own."""
+"""Where secrets are looked for: the environment, a `.env` file, Google Colab, the terminal."""
 
 import contextlib
 import os
@@ -17,8 +17,8 @@ from etl_assets.progress import in_notebook
 from etl_assets.secrets.string import SecretString
 
 
-class SecretSourceEnum(str, Enum):  # noqa: UP042 - as in PyAirbyte, where `str()` of a member is not its value
-    """The kinds of places that are known by name."""
+class SecretSourceEnum(str, Enum):  # noqa: UP042 - as in PyAirbyte: `str()` is not the value
+    """The kinds of secret managers that have a name."""
 
     ENV = "env"
     DOTENV = "dotenv"
@@ -28,10 +28,10 @@ class SecretSourceEnum(str, Enum):  # noqa: UP042 - as in PyAirbyte, where `str(
 
 
 class SecretManager(ABC):
-    """Something that gives secrets by their names.
+    """Something that returns secrets by their names.
 
-    A subclass MUST override `get_secret`; it gives None where it has none of that name. An empty
-    text counts as none.
+    A subclass MUST override `get_secret`, which returns None if it has no secret of that name. An
+    empty secret counts as missing.
     """
 
     name: str = ""
@@ -71,15 +71,15 @@ class EnvironmentSecrets(SecretManager):
 
 
 class DotenvSecrets(SecretManager):
-    """The file `.env` of the working directory, or of the nearest folder above it that has one."""
+    """The file `.env` of the working directory, or of the nearest folder above that has one."""
 
     name = SecretSourceEnum.DOTENV.value
 
     @override
     def get_secret(self, secret_name: str) -> SecretString | None:
-        path = next(
-            (f / ".env" for f in (Path.cwd(), *Path.cwd().parents) if (f / ".env").is_file()), None
-        )
+        here = Path.cwd()
+        places = [folder / ".env" for folder in (here, *here.parents)]
+        path = next((place for place in places if place.is_file()), None)
         if path is None:
             return None
         from dotenv import dotenv_values
@@ -110,7 +110,7 @@ class ColabSecrets(SecretManager):
 
 
 class PromptedSecrets(SecretManager):
-    """The person at the terminal; nobody within a run, or where there is no terminal."""
+    """The person at the terminal, who is not asked in a run or without a terminal."""
 
     name = SecretSourceEnum.PROMPT.value
 
@@ -130,7 +130,8 @@ def is_interactive() -> bool:
     """Return whether a person can be asked; not within a Dagster step, whose output is captured."""
     if in_notebook():
         return True
-    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def _secret(value: Any) -> SecretString | None:

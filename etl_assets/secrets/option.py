@@ -1,4 +1,4 @@
-"""The types of pydantic fields that take secrets, or references to them: what is shown or dumped of them is masked."""
+"""Types of pydantic fields for secrets and references to them, which are shown masked."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,7 +18,9 @@ def _taken(value: Any) -> Any:
     if is_reference(value):
         return value
     if not isinstance(value, str):
-        raise ValueError("a text, or a reference to one")  # noqa: TRY004 - what pydantic reports by the field's name
+        raise ValueError(  # noqa: TRY004 - pydantic reports it with the field's name
+            "a text, or a reference to one"
+        )
     return SecretString(value)
 
 
@@ -34,7 +36,10 @@ def _url_taken(value: Any) -> Any:
 
 
 def wrap_secrets(value: Any, *, secret: bool = False) -> Any:
-    """Return a value with each secret in it as a `SecretString`: by the name it is under, or as part of an address."""
+    """Return a value in which each secret is a `SecretString`.
+
+    A text is secret by the name it is under, or because it is an address that contains a secret.
+    """
     if isinstance(value, Mapping):
         return {
             key: wrap_secrets(item, secret=secret or says_secret(str(key)))
@@ -42,18 +47,16 @@ def wrap_secrets(value: Any, *, secret: bool = False) -> Any:
         }
     if type(value) in {list, tuple}:
         return type(value)(wrap_secrets(item, secret=secret) for item in value)
-    if (
-        not isinstance(value, str)
-        or not value
-        or is_reference(value)
-        or isinstance(value, SecretString | SecretUrl)
-    ):
+    is_wrapped = is_reference(value) or isinstance(value, SecretString | SecretUrl)
+    if not isinstance(value, str) or not value or is_wrapped:
         return value
-    return SecretString(value) if secret or any(secrets_of_address(value)) else value
+    if secret or any(secrets_of_address(value)):
+        return SecretString(value)
+    return value
 
 
 def masked_value(value: Any) -> Any:
-    """Return a value as it may be shown or stored: a secret as the mask, a reference as the name it has."""
+    """Return a value as it may be shown or stored: a secret masked, a reference by its name."""
     if is_reference(value):
         return f"{PREFIX}{name_of(value)}"
     if isinstance(value, SecretUrl):
@@ -62,7 +65,9 @@ def masked_value(value: Any) -> Any:
         return MASK
     if isinstance(value, Mapping):
         return {key: masked_value(item) for key, item in value.items()}
-    return [masked_value(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [masked_value(item) for item in value]
+    return value
 
 
 _WRITTEN_ONLY = {"type": "string", "format": "password", "writeOnly": True}
@@ -75,8 +80,9 @@ SecretOption = Annotated[
 ]
 """A text becomes a `SecretString`.
 
-A reference (`dagster.EnvVar`, `secret_reference::NAME`) stays one, to be resolved
-where a connection is opened. A dump has the mask of the one, and the name of the other."""
+A reference (`dagster.EnvVar`, `secret_reference::NAME`) stays one, and is resolved when a
+connection is opened. A dump contains the mask, or the name of the reference.
+"""
 
 OptionalSecretOption = Annotated[
     Any,
@@ -91,10 +97,10 @@ UrlOption = Annotated[
 ]
 """A text or a SQLAlchemy URL becomes a `SecretUrl`.
 
-A reference stays one. A dump has the masked url, or the name.
+A reference stays one. A dump contains the masked URL, or the name of the reference.
 """
 
 ArgumentsOption = Annotated[
     dict[str, Any], AfterValidator(wrap_secrets), PlainSerializer(masked_value, return_type=Any)
 ]
-"""Arguments of a driver: each text in them that is secret becomes a `SecretString`, and is dumped as a mask."""
+"""Arguments of a driver: each secret in them becomes a `SecretString`, and a dump masks it."""

@@ -1,8 +1,8 @@
-"""Config values that stand for something kept elsewhere.
+"""Config values that refer to something that is stored elsewhere.
 
-They are anything with a `get_value()`, such as Dagster's `EnvVar` or a `SecretHandle`, and texts
-`secret_reference::NAME`. They are resolved when a connection is opened, never when definitions
-load, and stored config keeps the reference.
+A reference is anything with a `get_value()`, such as Dagster's `EnvVar` or a `SecretHandle`, or a
+text `secret_reference::NAME`. References are resolved when a connection is opened, never when
+definitions load, and a stored config contains the reference.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -16,13 +16,13 @@ from etl_assets.secrets.registry import PREFIX, get_secret
 
 
 def resolve(value: Any, *, name: str = "config") -> Any:
-    """Return a config value with every reference in it resolved, nested and in lists.
+    """Return a config value with every reference in it resolved, also in dicts and lists.
 
-    What a reference stood for is remembered by the redactor.
+    The redactor masks the values from then on.
 
     Raises:
-        ConfigError: A reference has no value, such as an environment variable that is not set; a
-            `SecretNotFoundError` is one too.
+        ConfigError: A reference has no value, such as an environment variable that is not set. It
+            may be a `SecretNotFoundError`.
     """
     get_value = getattr(value, "get_value", None)
     if callable(get_value):
@@ -38,19 +38,16 @@ def resolve(value: Any, *, name: str = "config") -> Any:
         return get_secret(value, allow_prompt=False)
     if isinstance(value, Mapping):
         return {key: resolve(item, name=f"{name}.{key}") for key, item in value.items()}
-    if type(value) in {list, tuple}:  # no subclass: SQLAlchemy's URL is a named tuple
-        return type(value)(
-            resolve(item, name=f"{name}[{index}]") for index, item in enumerate(value)
-        )
+    if type(value) in {list, tuple}:  # not a subclass: SQLAlchemy's URL is a named tuple
+        items = [resolve(item, name=f"{name}[{index}]") for index, item in enumerate(value)]
+        return type(value)(items)
     return value
 
 
 class ResolvedConfig(dict[str, Any]):
-    """A config with its references resolved.
+    """A config with its references resolved, whose changes also reach the original config.
 
-    What is set in it is set in the config it was made of too.
-
-    Connectors written for Mage keep things in their config: `self.config["state_path"] = ...`.
+    Connectors written for Mage store things in their config: `self.config["state_path"] = ...`.
 
     Args:
         config: The config, with its references.
@@ -69,7 +66,7 @@ class ResolvedConfig(dict[str, Any]):
 
     @override
     def __reduce__(self) -> Any:
-        return dict, (dict(self),)  # a copy is one's own
+        return dict, (dict(self),)  # changes of a copy do not reach the original
 
     @override
     def __delitem__(self, key: str) -> None:
@@ -94,14 +91,14 @@ class ResolvedConfig(dict[str, Any]):
 
 
 def is_reference(value: Any) -> bool:
-    """Return whether a value only stands for one that is kept elsewhere."""
-    return callable(getattr(value, "get_value", None)) or (
-        isinstance(value, str) and value.startswith(PREFIX)
-    )
+    """Return whether a value refers to one that is stored elsewhere."""
+    if isinstance(value, str) and value.startswith(PREFIX):
+        return True
+    return callable(getattr(value, "get_value", None))
 
 
 def name_of(reference: Any) -> str:
-    """Return the name that a reference has for people; never its value."""
+    """Return the name of a reference, as it is shown; never its value."""
     if isinstance(reference, str) and reference.startswith(PREFIX):
         return reference.removeprefix(PREFIX)
     # Dagster's EnvVar is a str that is its own name; it also has `env_var_name`.

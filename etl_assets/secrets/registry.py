@@ -19,7 +19,7 @@ from etl_assets.secrets.managers import (
 from etl_assets.secrets.string import SecretString
 
 PREFIX = "secret_reference::"
-"""A text that begins so in a config stands for the secret whose name follows."""
+"""In a config, a text that begins with this stands for the secret whose name follows."""
 
 _managers: list[SecretManager] = [
     EnvironmentSecrets(),
@@ -42,18 +42,18 @@ def get_secret(
     allow_prompt: bool = True,
     source: Any = None,
 ) -> SecretString:
-    """Return a secret: of the first manager that has it.
+    """Return a secret from the first manager that has it.
 
     Args:
-        secret_name: Its name; `secret_reference::NAME` is the same as `NAME`.
-        sources: Ask these, in this order (a prompt comes last); by default every manager that is
-            registered and available.
-        default: Given where nobody has it; before anybody is asked at the terminal.
-        allow_prompt: Ask at the terminal where nobody else has it. Never within a run.
+        secret_name: Its name. `secret_reference::NAME` means the same as `NAME`.
+        sources: The managers to ask, in this order, but the terminal last. By default, every
+            manager that is registered and available.
+        default: The value to return if no manager has it, instead of asking at the terminal.
+        allow_prompt: Ask at the terminal if no manager has it. This never happens in a run.
         source: The old name of `sources`.
 
     Raises:
-        SecretNotFoundError: Nobody has it, or only an empty one.
+        SecretNotFoundError: No manager has it, or it is empty.
         InputError: One of the sources is not registered.
     """
     if source is not None:
@@ -69,13 +69,16 @@ def get_secret(
                 return SecretString(found)
     if default is not None:
         return SecretString(default)
-    if prompts and allow_prompt and is_interactive():
+    may_prompt = allow_prompt and is_interactive()
+    if prompts and may_prompt:
         found = prompts[0].get_secret(name)
         if found is not None and len(found):
             return SecretString(found)
+    places = ", ".join(map(str, asked)) or "nobody was asked"
     raise SecretNotFoundError(
-        f"The secret {name!r} was found nowhere: {', '.join(str(manager) for manager in asked) or 'nobody was asked'}.",
-        hint="Set an environment variable of this name where the process runs, or name another source.",
+        f"The secret {name!r} was found nowhere: {places}.",
+        hint="Set an environment variable of this name where the process runs, or name another "
+        "source.",
         input_value=name,
     )
 
@@ -100,7 +103,7 @@ def is_secret_available(
 def try_get_secret(
     secret_name: str, /, default: str | None = None, **options: Any
 ) -> SecretString | None:
-    """Return a secret, or the default, or None; nobody is asked at the terminal."""
+    """Return a secret, or the default, or None, without asking at the terminal."""
     try:
         return get_secret(secret_name, default=default, allow_prompt=False, **options)
     except SecretNotFoundError:
@@ -110,29 +113,31 @@ def try_get_secret(
 def register_secret_manager(
     secret_manager: SecretManager, *, as_backup: bool = False, replace_existing: bool = False
 ) -> None:
-    """Have `get_secret` ask a manager: before the others, after them as a backup, or in their place.
+    """Have `get_secret` ask a manager before the others, after them, or instead of them.
 
-    One that was registered under the same name is asked no more.
+    A manager that was registered under the same name is no longer asked.
     """
-    others = [] if replace_existing else [known for known in _managers if known != secret_manager]
-    _managers[:] = [*others, secret_manager] if as_backup else [secret_manager, *others]
+    others: list[SecretManager] = []
+    if not replace_existing:
+        others = [known for known in _managers if known != secret_manager]
+    if as_backup:
+        _managers[:] = [*others, secret_manager]
+    else:
+        _managers[:] = [secret_manager, *others]
 
 
 def clear_secret_sources() -> None:
-    """Have `get_secret` ask nobody, until a manager is registered."""
+    """Have `get_secret` ask no manager until one is registered."""
     _managers.clear()
 
 
 def disable_secret_source(source: SecretManager | SecretSourceEnum | str) -> None:
-    """Have `get_secret` not ask a manager, or a kind of place, any more.
-
-    One that is not registered is fine.
-    """
+    """Have `get_secret` no longer ask a manager, or a kind of manager, registered or not."""
     _managers[:] = [known for known in _managers if known != source]
 
 
 def secret_managers() -> list[SecretManager]:
-    """Return the managers that `get_secret` asks here, in their order."""
+    """Return the managers that `get_secret` asks, in this order."""
     return [known for known in _managers if known != SecretSourceEnum.GOOGLE_COLAB or in_colab()]
 
 
@@ -141,19 +146,23 @@ def _asked(sources: Any) -> list[SecretManager]:
     if sources is None:
         return available
     if not isinstance(sources, Iterable | SecretManager):
+        kind = type(sources).__name__
         raise ArgumentTypeError(
-            f"sources must be managers of secrets or their names, not of the type {type(sources).__name__}.",
+            f"sources must be managers of secrets or their names, not of the type {kind}.",
             hint=f"There are: {', '.join(map(str, available))}.",
         )
+    if isinstance(sources, SecretManager | str):
+        sources = [sources]
     asked = []
-    for each in [sources] if isinstance(sources, SecretManager | str) else sources:
+    for each in sources:
         known = next((manager for manager in available if manager == each), None)
         if isinstance(each, SecretManager):
             asked.append(each)
         elif known is None:
             raise InputError(
                 f"There is no source of secrets {getattr(each, 'value', each)!r} here.",
-                hint=f"There are: {', '.join(map(str, available))}; others are added with register_secret_manager().",
+                hint=f"There are: {', '.join(map(str, available))}; others are added with "
+                "register_secret_manager().",
                 input_value=each,
             )
         else:

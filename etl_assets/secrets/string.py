@@ -1,4 +1,4 @@
-"""A secret as text: what it stands for goes to drivers and URLs, what people see of it is a mask."""
+"""A secret as text: drivers and URLs get its value, people see a mask."""
 
 import json
 from typing import TYPE_CHECKING, Any, Self
@@ -18,9 +18,9 @@ _SHOWN = f"<SecretString: {MASK}>"
 class SecretString(str):
     """A `str` that shows itself masked, and that the redactor knows from the moment it is made.
 
-    `str(secret)`, an f-string, a driver and `json.dumps` get the value itself: scripts rely on it.
-    `repr`, a pickle and a pydantic dump get the mask; a copy within the process is the secret
-    itself.
+    `str(secret)`, an f-string, a driver and `json.dumps` get the value itself, because scripts rely
+    on that. `repr`, a pickle and a pydantic dump get the mask. A copy within the process is the
+    secret itself.
     """
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class SecretString(str):
         return _SHOWN
 
     def __bool__(self) -> bool:
-        # As in PyAirbyte: whether it is empty is said by `is_empty` only.
+        # As in PyAirbyte: only `is_empty` tells whether it is empty.
         return True
 
     @override
@@ -48,7 +48,7 @@ class SecretString(str):
         return self
 
     def is_empty(self) -> bool:
-        """Return whether there is nothing in it."""
+        """Return whether it has no characters."""
         return len(self) == 0
 
     def is_json(self) -> bool:
@@ -60,10 +60,10 @@ class SecretString(str):
         return True
 
     def parse_json(self) -> Any:
-        """Return the JSON document it holds.
+        """Return the JSON document that it contains.
 
         Raises:
-            InputError: It holds none; the error does not show it.
+            InputError: It is no JSON document. The error does not show it.
         """
         try:
             return json.loads(self)
@@ -76,7 +76,7 @@ class SecretString(str):
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: "GetCoreSchemaHandler"
     ) -> "CoreSchema":
-        """Let pydantic take any text, and dump the mask."""
+        """Have pydantic accept any text, and dump the mask."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(
@@ -91,6 +91,6 @@ class SecretString(str):
     def __get_pydantic_json_schema__(
         cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler"
     ) -> dict[str, Any]:
-        """Return in a JSON Schema that it is written and not shown."""
+        """Return a JSON Schema that says that it is written, but not shown."""
         del schema, handler
         return {"type": "string", "format": "password", "writeOnly": True}

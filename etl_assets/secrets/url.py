@@ -1,4 +1,4 @@
-"""The address of a database, which may hold a password: shown masked by every means but one."""
+"""The address of a database, whose password only one method shows."""
 
 from typing import Any, Self
 
@@ -10,20 +10,18 @@ from etl_assets.secrets.references import is_reference, resolve
 
 
 class SecretUrl(str):
-    """A URL or connection string whose text is the masked one.
+    """A URL or connection string whose text is masked; only `reveal()` returns the address itself.
 
-    What it stands for is only told by `reveal()`.
+    So `str`, `repr`, an f-string, `json.dumps`, a log line, a slice and everything else that reads
+    a text see `postgresql://me:****@host/db`. A pickle contains only the masked text. A copy within
+    the process is the address.
 
-    So `str`, `repr`, an f-string, `json.dumps`, a log line, a slice of it and whatever else reads a
-    text see `postgresql://me:****@host/db`. A pickle holds the masked text alone; a copy within the
-    process is the address.
+    The password is masked, and so is every parameter whose name says that it is secret, also in
+    `odbc_connect` and in connection strings such as `host=... password=...`. If an address cannot
+    be read with certainty, for example because its password contains an `@` that is not
+    percent-encoded, only its scheme is shown.
 
-    The password, and every parameter whose name says that it is secret, is masked, also in
-    `odbc_connect`, and in connection strings such as `host=... password=...`. Of an address that
-    cannot be read for sure, such as one whose password holds an `@` that is not percent-encoded,
-    nothing is shown but the scheme.
-
-    Two are equal where what they stand for is; so are one and the plain text it stands for.
+    Two of them are equal if their addresses are. One is also equal to its address as plain text.
     """
 
     __slots__ = ("_revealed",)
@@ -37,12 +35,12 @@ class SecretUrl(str):
         return made
 
     def reveal(self) -> str:
-        """Return what it stands for, with its password: for the driver alone."""
+        """Return the address itself, with its password, which is only for the driver."""
         return self._revealed
 
     @property
     def is_cut(self) -> bool:
-        """Whether a special character cuts it within user or password: what follows would be read as an address."""
+        """Whether a special character within user or password makes the rest look like a host."""
         return is_url(self._revealed) and is_cut(self._revealed)
 
     @override
@@ -50,7 +48,7 @@ class SecretUrl(str):
         return isinstance(other, str) and self._revealed == revealed(other)
 
     @override
-    def __ne__(self, other: object) -> bool:  # `str` has one of its own
+    def __ne__(self, other: object) -> bool:  # else that of `str` would be used
         return not self == other
 
     @override
@@ -73,16 +71,17 @@ def revealed(address: Any) -> str:
     if isinstance(address, SecretUrl):
         return address.reveal()
     render = getattr(address, "render_as_string", None)
-    return str(render(hide_password=False) if callable(render) else address)
+    if callable(render):
+        return str(render(hide_password=False))
+    return str(address)
 
 
 def secret_url(address: Any) -> Any:
-    """Return a text or a SQLAlchemy URL as a `SecretUrl`.
-
-    A reference, or anything else, as it is.
-    """
+    """Return a text or a SQLAlchemy URL as a `SecretUrl`, and anything else as it is."""
     is_text = isinstance(address, str) and not is_reference(address)
-    return SecretUrl(address) if is_text or hasattr(address, "render_as_string") else address
+    if is_text or hasattr(address, "render_as_string"):
+        return SecretUrl(address)
+    return address
 
 
 def resolve_url(address: Any, *, name: str = "url") -> SecretUrl:
@@ -93,7 +92,7 @@ def resolve_url(address: Any, *, name: str = "url") -> SecretUrl:
     """
     if isinstance(address, SecretUrl):
         return address
-    # A SQLAlchemy URL is a tuple, which `resolve` would go into.
-    return SecretUrl(
-        address if hasattr(address, "render_as_string") else resolve(address, name=name)
-    )
+    is_sqlalchemy_url = hasattr(address, "render_as_string")
+    if not is_sqlalchemy_url:  # it is a tuple, whose items `resolve` would replace
+        address = resolve(address, name=name)
+    return SecretUrl(address)

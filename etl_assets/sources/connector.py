@@ -120,7 +120,7 @@ class ConnectorSource(ConnectorHost, Source):
         return stream.replace(types={**types, **stream.types}) if types else stream
 
     def _discover(self) -> Catalog:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override _discover.")
 
     @override
     def load_data(

@@ -1,4 +1,4 @@
-"""The conformance kit: inherit a class, give a fixture, and have the promises of a connector checked.
+"""The conformance kit: inherit a class, define a fixture, and a connector's promises are checked.
 
 ```python
 class TestMine(DestinationConformance):
@@ -28,8 +28,9 @@ pytest.register_assert_rewrite(
     "etl_assets.testing.failing", "etl_assets.testing.kills", "etl_assets.testing.site"
 )
 
-from etl_assets.testing.cases import Case, load_cases  # noqa: E402 - after their asserts are known to pytest
-from etl_assets.testing.destination import DestinationConformance  # noqa: E402 - after their asserts are known to pytest
-from etl_assets.testing.source import SourceConformance  # noqa: E402 - after their asserts are known to pytest
+# Imported only now: pytest has to know of their asserts before.
+from etl_assets.testing.cases import Case, load_cases  # noqa: E402
+from etl_assets.testing.destination import DestinationConformance  # noqa: E402
+from etl_assets.testing.source import SourceConformance  # noqa: E402
 
 __all__ = ["Case", "DestinationConformance", "SourceConformance", "load_cases"]

@@ -15,11 +15,11 @@
 | `group`, `title` | where and under what name it stands in the report |
 | `values` | each is the field `measured` of a row of its own, beside an `id` |
 | `declared` | JSON Schema of that field; without it the stream declares no schema |
-| `loads` | instead of `values`: one after the other, each `rows`, `properties`, `strategy` (`append`), `full_refresh` |
-| `streams` | the streams' names; each is loaded with the rows. One, of a plain name, by default |
-| `primary_key`, `replication_key` | of the stream |
-| `wanted` | what is to be read back: values, or rows with `loads`; what was sent (and not replaced) by default |
-| `accept` | `exact`, `text`, `json`, `base64`: forms of the value; `error`: the last load is refused, by name |
+| `loads` | instead of `values`: objects of `rows`, `properties`, `strategy`, `full_refresh` |
+| `streams` | the streams' names; each is loaded with the rows. By default one with a plain name |
+| `primary_key`, `replication_key` | those of the stream |
+| `wanted` | what is to be read back: values, or rows with `loads`; by default what was sent |
+| `accept` | forms of the value: `exact`, `text`, `json`, `base64`; `error`: the load is refused |
 | `error_names` | what such an error must name beside the stream; the field `measured` by default |
 | `recoverable` | different values must be told apart after reading them back |
 
@@ -39,10 +39,10 @@ FOLDER = Path(__file__).parent / "cases"
 FORMS = frozenset({"exact", "text", "json", "base64", "error"})
 _KEYS = frozenset(
     {
-        "group", "title", "values", "declared", "loads", "streams", "primary_key", "replication_key", "wanted",
-        "accept", "error_names", "recoverable",
+        *("group", "title", "values", "declared", "loads", "streams", "primary_key"),
+        *("replication_key", "wanted", "accept", "error_names", "recoverable"),
     }
-)  # fmt: skip
+)
 _LOAD_KEYS = frozenset({"rows", "properties", "strategy", "full_refresh"})
 PLAIN = "things"
 FIELD = "measured"
@@ -50,7 +50,7 @@ FIELD = "measured"
 
 @dataclass(frozen=True)
 class CaseLoad:
-    """One load of a case: rows, the JSON schema of the stream at that time, and how they are written."""
+    """One load of a case: rows, the stream's JSON Schema at that time, and the write strategy."""
 
     rows: Sequence[Mapping[str, Any]]
     schema: Mapping[str, Any] | None
@@ -76,10 +76,7 @@ class Case:
 
     @property
     def sent(self) -> Sequence[Mapping[str, Any]]:
-        """The rows as they were given, in the order of `wanted` where there are as many.
-
-        Of an update the last one.
-        """
+        """The rows as they were given, in the order of `wanted`; of an update the last one."""
         every = [row for load in self.loads for row in load.rows]
         return every if len(every) == len(self.wanted) else self.wanted
 
@@ -106,7 +103,8 @@ def read_case(path: Path) -> Case:
     accept = frozenset(written.get("accept") or ())
     if unknown or not accept or not accept <= FORMS:
         raise ValueError(
-            f"{path.name}: unknown keys {sorted(unknown)}, or nothing known to accept: {sorted(accept)}"
+            f"{path.name}: unknown keys {sorted(unknown)}, or nothing known to accept: "
+            f"{sorted(accept)}"
         )
     loads = _loads(written, path.name)
     return Case(

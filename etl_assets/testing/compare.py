@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 
 
 def same(found: Any, sent: Any) -> bool:
-    """Return whether two values are the same value: numbers by their exact value, instants by their moment."""
+    """Return whether two values are the same: numbers exactly, instants by their moment."""
     if sent is None or found is None:
         return sent is None and found is None
     if isinstance(sent, bool) or isinstance(found, bool):
@@ -126,7 +126,7 @@ _FORMS: Mapping[str, Callable[[str, Any], bool]] = {
 
 
 def form_of_field(found: Any, wanted: Any, sent: Any) -> str | None:
-    """Return the form of a value that a destination may hold as what it means (`wanted`) or as it came (`sent`)."""
+    """Return the form of a value that may be stored by its meaning (`wanted`) or as `sent`."""
     form = form_of(found, wanted)
     if form is None and sent is not None and form_of(found, sent) is not None:
         return TEXT  # as the source wrote it
@@ -134,10 +134,7 @@ def form_of_field(found: Any, wanted: Any, sent: Any) -> str | None:
 
 
 def row_forms(found: Row, wanted: Row, sent: Row) -> dict[str, str | None]:
-    """Return the form of each field.
-
-    A field that the row did not have must be NULL or not there.
-    """
+    """Return the form of each field; a field that the row lacked must be NULL or missing."""
     names = dict.fromkeys([*wanted, *found])
     return {
         name: form_of_field(found.get(name), wanted.get(name), sent.get(name)) for name in names
@@ -145,10 +142,10 @@ def row_forms(found: Row, wanted: Row, sent: Row) -> dict[str, str | None]:
 
 
 def paired(found: Sequence[Row], wanted: Sequence[Row]) -> list[tuple[Row, int]]:
-    """Return each found row with the position of the row it stands for: by `id` if there is one, else by its values.
+    """Return each found row with the position of its original, by `id` or else by its values.
 
     Raises:
-        AssertionError: Rows are missing or too many; says which.
+        AssertionError: Rows are missing, or there are too many. The error says which.
     """
     if len(found) != len(wanted):
         raise AssertionError(

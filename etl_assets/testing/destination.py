@@ -1,4 +1,4 @@
-"""The conformance kit of destinations: every value is written through a sync, read back and compared."""
+"""The conformance kit of destinations: values are written by a sync, read back and compared."""
 
 import re
 from collections.abc import Sequence
@@ -109,7 +109,8 @@ class DestinationConformance(FaultChecks, RowHookChecks, DestinationKit):
             by_field = row_forms(row, wanted, sent)
             for field, form in by_field.items():
                 assert form in case.accept, (
-                    f"{stream.name}.{field}: sent {_short(sent.get(field))}, found {_short(row.get(field))} ({form})"
+                    f"{stream.name}.{field}: sent {_short(sent.get(field))}, "
+                    f"found {_short(row.get(field))} ({form})"
                 )
             forms |= {str(form) for field, form in by_field.items() if field != "id"}
             kept.append((row.get(FIELD), wanted.get(FIELD)))

@@ -21,7 +21,7 @@ from etl_assets.testing.state import FIRST, THEN, StateChecks, expected
 class FaultChecks(StateChecks):
     """Tests that fail a sync at each of its fault points.
 
-    Skipped where no state is kept, or no such point passed.
+    They are skipped if the destination keeps no state, or a sync does not pass the point.
     """
 
     _passed: ClassVar[dict[tuple[type, type, str], Counter[str]]] = {}
@@ -31,7 +31,7 @@ class FaultChecks(StateChecks):
     )
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_fails_at_a_point(self, strategy: str, point: str) -> None:
-        """An exception at the first, a middle and the last passing of a point: nothing is lost, doubled or ahead."""
+        """After an exception at any passing of a point, nothing is lost, doubled or ahead."""
         self.needs(strategy, state=True)
         passed = self._count_passed(strategy)[point]
         if not passed:

@@ -1,4 +1,4 @@
-"""Reads that give what they are told to, and a destination in memory: the other side of what is under test."""
+"""Reads of given rows, and a destination in memory: the other side of what is tested."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ class GivenRead(Readable):
 
 
 class NumbersRead(GivenRead):
-    """A read of rows that are numbered by `n`, `BATCH_ROWS` a batch, each batch with the bookmark that covers it."""
+    """A read of rows that are numbered by `n`, in batches of `BATCH_ROWS` with their bookmarks."""
 
     @override
     def wanted(self, bookmark: Bookmark | None) -> Sequence[Any]:

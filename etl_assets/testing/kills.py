@@ -1,4 +1,4 @@
-"""The fault harness: `dagster asset materialize` as a process, ended at a fault point, looked at, and run again.
+"""The fault harness: a run as a process, which is ended at a fault point, checked and repeated.
 
 ```python
 class MyPlace(Place):
@@ -50,7 +50,7 @@ FILE_BYTES = 2_000_000
 """A batch of ten large rows is a staged file that may not become as large."""
 CHAOS_FIRST, CHAOS_THEN = numbered(40, old=40), numbered(240, old=40)
 EARLY = 0.1
-"""The share of random kills that come at a random moment since the start of the process, not of the read."""
+"""The share of random kills whose moment is counted from the process's start, not the read's."""
 LATER = 1.1
 """Random kills come up to so many times the seconds that a sync takes."""
 
@@ -96,7 +96,7 @@ def kills(place: type[Place]) -> list[Kill]:
 class KillConformance:
     """The promises of a destination when a run is ended anywhere, as tests.
 
-    A subclass, in a module of tests and with a name that begins with `Test`, gives `place`.
+    A subclass defines `place`. It is in a module of tests, and its name begins with `Test`.
     """
 
     place: ClassVar[type[Place]]
@@ -131,7 +131,7 @@ class KillConformance:
         folders: pytest.TempPathFactory,
         record_property: RecordProperty,
     ) -> None:
-        """A run ends at a point: all invariants hold at once, after the next run, and after the one after it."""
+        """After a run has ended at a point, all invariants hold, and after the next two runs."""
         passed = self.passed(kill.strategy, folders)[kill.point]
         assert passed, f"no sync of this place passes {kill.point}"
         record_property(PROPERTY, f"{kill.action} at a point")
@@ -178,7 +178,7 @@ class KillConformance:
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_gives_up_on_a_lock(self, strategy: str, site: Site) -> None:
-        """Another process holds the destination for longer than a sync waits: it fails, and nothing is changed."""
+        """If another process holds the destination too long, a sync fails and changes nothing."""
         self.begin(site, strategy)
         site.place.lock_seconds = 0.2
         with site.place.hold():
@@ -203,7 +203,7 @@ class KillConformance:
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_answer_to_the_commit_is_lost(self, strategy: str, site: Site) -> None:
-        """The connection ends between a COMMIT and its answer: whatever the sync makes of it, nothing comes twice."""
+        """If the connection ends between a COMMIT and its answer, nothing is loaded twice."""
         server = site.place.server
         if server is None:
             pytest.skip(f"{type(site.place).__name__} has no `server`")
@@ -220,9 +220,9 @@ class KillConformance:
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_no_room_for_staging(self, strategy: str, site: Site) -> None:
-        """A staged file cannot be written: the sync fails and names the directory.
+        """If a staged file cannot be written, the sync fails and names the directory.
 
-        Nothing is changed, nothing left.
+        Nothing is changed, and nothing is left behind.
         """
         self.begin(site, strategy)
         site.give(numbered(60, old=30, text="x" * LARGE_BYTES))
@@ -242,7 +242,7 @@ class KillConformance:
         folders: pytest.TempPathFactory,
         record_property: RecordProperty,
     ) -> None:
-        """A sync is killed at a random moment: all invariants hold at once and after the next run."""
+        """After a kill at a random moment, all invariants hold at once and after the next run."""
         chance = random.Random(seed)  # noqa: S311 - chance with a seed is what this wants
         strategy = chance.choice(STRATEGIES)
         site.give(CHAOS_FIRST)
@@ -344,10 +344,7 @@ class KillConformance:
         return self._passed[key]
 
     def seconds(self, strategy: str, folders: pytest.TempPathFactory) -> float:
-        """Measure how long the sync takes that is killed at random, from its first read on.
-
-        Once for all tests.
-        """
+        """Measure once for all tests how long the killed sync takes, from its first read on."""
         key = (self.place, strategy)
         if key not in self._seconds:
             site = Site(self.place(folders.mktemp("seconds")))

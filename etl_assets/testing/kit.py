@@ -1,4 +1,4 @@
-"""What all checks of a destination share: loading rows, reading them back under the names they had, declared gaps."""
+"""What all checks of a destination share: loading rows, reading them back, declared gaps."""
 
 import json
 import math
@@ -50,7 +50,7 @@ class DestinationKit:
         return rows
 
     def left_over(self) -> Sequence[str]:
-        """Name what is left of syncs that have ended and should not be: staging tables, temporary files."""
+        """Name what ended syncs should not have left behind: staging tables, temporary files."""
         return ()
 
     # For checks
@@ -100,7 +100,7 @@ class DestinationKit:
         return self.load(GivenRead(stream, batches), strategy=strategy, full_refresh=full_refresh)
 
     def rows(self, stream: Stream) -> list[dict[str, Any]]:
-        """Read a stream's table back under the fields' own names, without the columns of this library."""
+        """Read a stream's table under the fields' own names, without this library's columns."""
         physical = {column.physical: column.name for column in self._columns_of(stream)}
         ours = set(self.destination.own_columns)
         found = self.read_back(self.destination.table_for(SOURCE, stream))
@@ -113,7 +113,7 @@ class DestinationKit:
         return self._columns.get(stream.name, ())
 
     def bookmark(self, stream: Stream) -> Bookmark | None:
-        """Return the stored bookmark as the source gave it: without what tells its boundary rows apart."""
+        """Return the stored bookmark as the source gave it, without the hashes of boundary rows."""
         state = self.destination.stored(SOURCE, stream).state
         return None if state is None else plain(state.bookmark)
 

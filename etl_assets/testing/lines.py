@@ -1,7 +1,7 @@
-"""The source of the fault harness: numbered rows of a file, each batch with the bookmark that covers it.
+"""The source of the fault harness: numbered rows of a file, in batches with their bookmarks.
 
-It reads `>` its bookmark, so that a row that is lost or doubled is the fault of whoever keeps the
-bookmark.
+It reads rows after its bookmark (`>`), so that a lost or doubled row is the fault of whoever keeps
+the bookmark.
 """
 
 import json
@@ -32,7 +32,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def numbered(count: int, *, old: int = 0, text: str = "") -> list[dict[str, Any]]:
-    """Return rows; the first `old` of them as they were in an earlier sync, the others with a column more."""
+    """Return rows, the first `old` of them as in an earlier sync, the others with a new column."""
     rows: list[dict[str, Any]] = [
         {"n": n, "id": n % KEYS, "text": f"first {n}"} for n in range(old)
     ]

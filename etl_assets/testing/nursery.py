@@ -1,10 +1,8 @@
-"""Processes that begin with everything imported: forked off one that has imported it and done nothing else.
+"""Processes that begin with everything imported, because they are forked from one that has.
 
-Most of what a short run of Dagster costs is imports, and a fault harness ends hundreds of runs. A
-forked one is as much
-a process as any other: a child of whoever asked for it, with an exit status of its own. Linux only;
-`start` gives an
-ordinary process elsewhere.
+A short run of Dagster mostly spends its time on imports, and a fault harness ends hundreds of runs.
+A forked process is as good as any other: it is a child of the process that asked for it, and has an
+exit status of its own. This works on Linux. Elsewhere, `start` starts an ordinary process.
 """
 
 import ctypes
@@ -32,7 +30,7 @@ IMPORTED = (
 )
 """What nearly every process of the harness imports.
 
-None of it may start a thread, which no fork would have.
+None of these modules may start a thread, because a fork does not have it.
 """
 _ADOPT_ORPHANS = 36
 """PR_SET_CHILD_SUBREAPER."""
@@ -75,12 +73,10 @@ class Forked:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end.
-
-        Gives what it wrote to standard output (nothing is kept) and to standard error.
+        """Wait for its end, and return its standard output (which is not kept) and standard error.
 
         Raises:
-            subprocess.TimeoutExpired: It runs still, after so many seconds.
+            subprocess.TimeoutExpired: It still runs after this time.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.poll() is None:
@@ -113,12 +109,19 @@ def start(
     if sys.platform != "linux":
         return subprocess.Popen(  # noqa: S603 - the command is the harness's
             [sys.executable, "-m", module, *arguments],
-            env=dict(environment), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=dict(environment),
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     asked = {
-        "module": module, "arguments": list(arguments), "environment": dict(environment), "folder": str(folder),
+        "module": module,
+        "arguments": list(arguments),
+        "environment": dict(environment),
+        "folder": str(folder),
         "errors": str(errors),
-    }  # fmt: skip
+    }
     nursery = _nursery()
     assert nursery.stdin is not None
     assert nursery.stdout is not None
@@ -149,9 +152,9 @@ def _nursery() -> subprocess.Popen[str]:
 
 
 def serve() -> None:
-    """Import what takes long.
+    """Import what takes long, then fork a process for each line of standard input.
 
-    Then fork off a process for each line of standard input, and answer with its id.
+    The answer to each line is the id of its process.
     """
     for name in IMPORTED:
         import_module(name)

@@ -53,19 +53,14 @@ class Place:
     """How long a sync is to wait for whoever holds the destination."""
 
     def destination(self) -> Destination:
-        """Make the destination.
+        """Return the destination, which is created for each sync, also in other processes.
 
         It stages in files beyond `SMALL_STAGING_BYTES`, and waits `lock_seconds` for a lock.
-
-        Called anew for each sync, also in other processes.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override destination.")
 
     def left_over(self) -> Sequence[str]:
-        """Name what no sync may leave behind: temporary files, staging tables.
-
-        Files in the folder, by default.
-        """
+        """Name what no sync may leave behind, by default files in the folder."""
         return sorted(path.name for path in self.folder.iterdir() if path.name not in self.files())
 
     def files(self) -> set[str]:
@@ -73,14 +68,11 @@ class Place:
         return {"rows.jsonl", "home"}
 
     def hold(self) -> AbstractContextManager[Any]:
-        """Hold the destination by another process, as a long write would, until the context is left."""
+        """Hold the destination by another process, like a long write, until the context is left."""
         pytest.skip(f"{type(self).__name__} has no `hold`: nothing keeps others out")
 
     def disconnect(self) -> int:
-        """End the connections that syncs have to a server, as its operator would.
-
-        Gives how many.
-        """
+        """End the connections of syncs to a server, as its operator would; return how many."""
         pytest.skip(f"{type(self).__name__} has no `disconnect`: it is no server")
 
     def drop(self) -> None:
@@ -138,7 +130,7 @@ def place_here() -> Place:
 def processes_of(place: Place) -> Iterator[int]:
     """Return the ids of processes that were started for a place and still run.
 
-    None where there is no /proc.
+    Without /proc, the result is None.
     """
     wanted = f"{FOLDER}={place.folder}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):

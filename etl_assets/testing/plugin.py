@@ -1,4 +1,7 @@
-"""A pytest plugin: `pytest -p etl_assets.testing.plugin --etl-assets-report FILE` writes what destinations support."""
+"""A pytest plugin that writes what destinations support.
+
+Run `pytest -p etl_assets.testing.plugin --etl-assets-report FILE`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,12 +12,13 @@ import pytest
 
 PROPERTY = "etl_assets"
 GROUPS = (
-    "numbers", "dates and times", "text and bytes", "nested data", "names", "keys and write strategies",
-    "schema changes",
-)  # fmt: skip
+    *("numbers", "dates and times", "text and bytes", "nested data", "names"),
+    *("keys and write strategies", "schema changes"),
+)
 _LEGEND = (
-    "`exact`: unchanged. `text`, `json`, `base64`: stored in that form, with every digit. `refused`: the sync fails, "
-    "names stream and field, and does not change the table. `-`: the destination does not support what the case needs."
+    "`exact`: unchanged. `text`, `json`, `base64`: stored in that form, with every digit. "
+    "`refused`: the sync fails, names stream and field, and does not change the table. "
+    "`-`: the destination does not support what the case needs."
 )
 
 
@@ -82,7 +86,7 @@ def table(told: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cell(told: Mapping[str, Any]) -> str:
-    """Return what a table says of one case: the column's type where there is one of interest, and the form."""
+    """Return what a table shows of one case: the form, and the column's type if it matters."""
     if told["gap"]:
         return f"gap: {told['gap']}"
     return f"{told['outcome']} ({told['type']})" if told["type"] else str(told["outcome"])

@@ -1,4 +1,4 @@
-"""The Dagster project of the fault harness: the streams of `Lines` into a place, which the environment names."""
+"""The Dagster project of the fault harness: `Lines` into the place that the environment names."""
 
 import os
 import sys

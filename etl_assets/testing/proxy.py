@@ -1,4 +1,4 @@
-"""A TCP proxy before a server that loses the answer to a COMMIT, or the COMMIT: the client does not know which."""
+"""A TCP proxy that loses a COMMIT or the answer to it; the client does not know which."""
 
 import socket
 import threading
@@ -10,16 +10,16 @@ Address = tuple[str, int]
 
 
 class LosingProxy:
-    """Forwards connections to a server, up to a message that is lost or whose answer is.
+    """Forwards connections to a server, up to a message that is lost or whose answer is lost.
 
-    A context manager.
+    It is a context manager.
 
     Args:
         server: Host and port.
-        word: What the message holds; upper and lower case are one.
-        nth: Which of the messages with it, from 1. The connection is closed instead of its answer,
-            and others go on.
-        deliver: The server gets the message, and does what it says.
+        word: What the message contains, in upper or lower case.
+        nth: Which of these messages, counted from 1. The connection is closed instead of the
+            answer, and other connections go on.
+        deliver: Whether the server gets the message.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Checks of a destination that has `export_batch_data` alone: what it is given, and that it takes it."""
+"""Checks of a destination that only has `export_batch_data`: what that is called with."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -13,7 +13,10 @@ from etl_assets.testing.kit import DestinationKit
 
 JSON_TYPES = (str, int, float, bool, Decimal, type(None), list, dict)
 ROWS: list[list[dict[str, Any]]] = [
-    [{"id": 1, "late": "a"}, {"b": b"\x00\xff", "id": 2, "at": datetime(2026, 1, 1, 2, 30)}],  # noqa: DTZ001
+    [
+        {"id": 1, "late": "a"},
+        {"b": b"\x00\xff", "id": 2, "at": datetime(2026, 1, 1, 2, 30)},  # noqa: DTZ001
+    ],
     [],
     [
         {
@@ -79,7 +82,7 @@ class RowHookChecks(DestinationKit):
         assert [row["id"] for batch in batches for row in batch] == [1, 2, 3]
 
     def test_records_of_a_batch_have_the_same_keys(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """All records of a batch have the same keys in the same order: the schema's, then the others."""
+        """All records of a batch have the same keys in the same order: the schema's first."""
         _, batches = self._watched(monkeypatch)
         for batch in batches:
             assert len({tuple(row) for row in batch}) == 1

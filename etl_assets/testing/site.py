@@ -1,4 +1,4 @@
-"""A place with a source and a Dagster instance: syncs as processes that end at a fault point, what must then hold."""
+"""A place with a source and a Dagster instance, its syncs as processes, and what must hold."""
 
 import json
 import os
@@ -50,9 +50,9 @@ class Site:
     # Syncs
 
     def run(self, stream: str, fault: str | None = None) -> bool:
-        """Materialize a stream in this process, committing at every checkpoint.
+        """Materialize a stream in this process, and return whether that succeeded.
 
-        Gives whether that succeeded.
+        Every checkpoint is committed.
         """
         from etl_assets.testing.project import chosen
 
@@ -184,7 +184,7 @@ def _is_later(fault: str | None) -> bool:
 def armed(fault: str | None) -> Iterator[Counter[str]]:
     """Arm a point in this process and commit at every checkpoint.
 
-    Gives how often each point was passed since.
+    The value of the context counts how often each point was passed.
     """
     passed: Counter[str] = Counter()
     with pytest.MonkeyPatch.context() as patch:

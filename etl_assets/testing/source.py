@@ -1,4 +1,4 @@
-"""The conformance kit of sources: every stream is read straight, again, after failures, and its rows are compared."""
+"""The conformance kit of sources: streams are read, again, and after failures, and compared."""
 
 import copy
 import json
@@ -62,9 +62,9 @@ class SourceConformance:
     """
 
     known_gaps: ClassVar[dict[str, str]] = {}
-    """What this source cannot do: the name of a check without `test_` -> why.
+    """What this source cannot do: the name of a check without `test_`, and why.
 
-    A gap that is none fails.
+    The test of a gap that does not exist fails.
     """
 
     source: Any
@@ -73,14 +73,11 @@ class SourceConformance:
     # To be overridden
 
     def add_rows(self) -> bool:
-        """Add a row to each stream at the source's end, later than all others.
-
-        Tells whether it can.
-        """
+        """Add a row to each stream of the source, later than all others; return whether it did."""
         return False
 
     def source_with_secret(self, reference: Any) -> Source | None:
-        """Return a source one of whose secrets is this reference (it has a `get_value()`), or None if it has none."""
+        """Return a source that uses this reference (with `get_value()`) as a secret, or None."""
         del reference
         return None
 
@@ -102,7 +99,7 @@ class SourceConformance:
         assert _without_estimates(self.source.discover()) == before
 
     def test_loading_definitions_does_not_connect(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Dagster's definitions are made without a hook that may connect, and without a connection."""
+        """Dagster's definitions are created without a connection or a hook that may connect."""
         from etl_assets.assets.factory import build_stream_asset_specs
 
         names = [stream.name for stream in self.streams()]
@@ -139,12 +136,12 @@ class SourceConformance:
                     )
 
     def test_reading_twice_gives_the_same(self) -> None:
-        """A second read from the beginning gives the same rows: nothing is kept from the first one."""
+        """A second read from the beginning gives the same rows; the first one leaves nothing."""
         for stream in self.streams():
             assert self._hashes(stream, None) == self._hashes(stream, None), stream.name
 
     def test_counts_agree(self) -> None:
-        """`count_records` tells how many rows `load_data` gives, from the beginning and from the last bookmark."""
+        """`count_records` returns how many rows `load_data` yields, also from the last bookmark."""
         for stream in self.streams():
             for bookmark in (None, plain(self._straight(stream).bookmarks[-1])):
                 counted = self.source.count_records(stream, bookmarks=bookmark)
@@ -170,7 +167,7 @@ class SourceConformance:
                 assert bookmark is None or json.loads(json.dumps(bookmark)) == dict(bookmark)
 
     def test_final_bookmark_gives_boundary_rows_alone(self) -> None:
-        """Reading on from the last bookmark gives rows at the bookmark only, all of which were there before."""
+        """A read from the last bookmark only gives rows at it, which were there before."""
         for stream in self._incremental():
             memory = self._straight(stream)
             bookmark = plain(memory.bookmarks[-1])
@@ -204,7 +201,7 @@ class SourceConformance:
             assert memory.hashes() == self._straight(stream).hashes(), stream.name
 
     def test_resuming_equals_one_straight_read(self) -> None:
-        """A sync that fails after any batches, several times, and goes on, ends with the rows of a straight one."""
+        """A sync that fails several times and goes on ends with the rows of an undisturbed one."""
         for stream in self.streams():
             self._check_resuming(stream)
 
@@ -331,10 +328,7 @@ def _exhaust(read: StreamRead) -> None:
 
 
 def _check_order(stream: Stream, before: Bookmark, after: Bookmark) -> None:
-    """Compare two bookmarks by the replication key.
-
-    What a source itself made of its bookmark is its own.
-    """
+    """Compare two bookmarks by the replication key, unless the source made them itself."""
     if not stream.cursor or not all(
         name in one for one in (before, after) for name in stream.cursor
     ):

@@ -1,4 +1,4 @@
-"""Checks of writing and of state: what is committed, what is left of what failed, who may write where."""
+"""Checks of writing and state: what is committed, what a failure leaves, who may write where."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def expected(strategy: str, rows: Rows) -> list[tuple[Any, ...]]:
 class StateChecks(DestinationKit):
     """Tests of the write strategies and of the stored state.
 
-    Skipped where the capabilities do not promise them.
+    They are skipped if the capabilities do not promise them.
     """
 
     suffix = ""
@@ -69,9 +69,7 @@ class StateChecks(DestinationKit):
         return self.load(read, strategy=strategy, checkpoints=checkpoints)
 
     def _check_whole(self, strategy: str) -> None:
-        """Check what must hold at any time: the rows are those of the bookmark.
-
-        A replace is the old table or the new.
+        """Check that the rows are those of the bookmark; a replaced table is the old or the new.
 
         Raises:
             AssertionError: It does not hold.
@@ -95,10 +93,7 @@ class StateChecks(DestinationKit):
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_second_sync_goes_on(self, strategy: str) -> None:
-        """A second sync begins at the bookmark, a third one finds nothing new.
-
-        Nothing is lost or doubled.
-        """
+        """A second sync begins at the bookmark, and a third one finds nothing new."""
         self.needs(strategy, state=True)
         for rows in (FIRST, THEN, THEN):
             self._sync(strategy, rows)
@@ -109,7 +104,7 @@ class StateChecks(DestinationKit):
     @pytest.mark.parametrize("after", [0, 2, 100])
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_source_fails(self, strategy: str, after: int, error: type[BaseException]) -> None:
-        """The source fails, or the run is cancelled, after some batches: the state is never ahead of the rows."""
+        """After a failure or a cancelled run, the state is never ahead of the rows."""
         self.needs(strategy, state=True)
         self._sync(strategy, FIRST)
         for checkpoints in (False, True):
@@ -125,7 +120,7 @@ class StateChecks(DestinationKit):
         assert self._numbers(strategy) == expected(strategy, THEN)
 
     def test_bookmark_keeps_every_digit(self) -> None:
-        """A bookmark is JSON of the source's own: large, nested, with integers of any size and any text."""
+        """A bookmark is any JSON of the source: large, nested, with any integers and texts."""
         self.needs("append", state=True)
         stream = stream_of("append")
         given = {
@@ -213,7 +208,7 @@ class StateChecks(DestinationKit):
         assert result.rows_in_table in {None, len(FIRST) + len(THEN)}
 
     def test_a_strategy_it_has_not_is_refused(self) -> None:
-        """A write strategy that the capabilities do not promise is refused before anything is written."""
+        """A write strategy that is not promised is refused before anything is written."""
         can = self.destination.capabilities.strategies
         for strategy in set(STRATEGIES) - {str(one) for one in can}:
             with pytest.raises(EtlAssetsError, match=f"numbers_{strategy}"):

@@ -78,101 +78,101 @@ ROWS = (
     Row(
         ("", "sources", "sources.util", "experimental"),
         ("get_source",),
-        "Neither installs nor connects before it is read. Takes Singer taps too; `source_name=` names its state.",
+        "Nothing is installed or connected to before the first read. It also takes Singer taps, and `source_name=` names the state.",
     ),
     Row(
         ("", "sources", "sources.util"),
         ("get_benchmark_source",),
-        "Made-up rows from a source that is built in: no Docker.",
+        "A built-in source of generated rows, which needs no Docker.",
     ),
     Row(
         ("", "sources", "sources.base", "sources.util"),
         ("Source",),
-        "The base of every source. Called with an executor and a name, it makes the source that runs this connector.",
+        "The base class of every source. `Source(executor, name)` returns the source that runs this connector.",
     ),
     Row(
         ("", "destinations", "destinations.util"),
         ("get_destination",),
-        "Neither installs nor connects before it is written to. Takes Singer targets too.",
+        "Nothing is installed or connected to before the first write. It also takes Singer targets.",
     ),
     Row(
         ("", "destinations", "destinations.util"),
         ("get_noop_destination",),
-        "Built in: converts, counts and drops. No Docker.",
+        "A built-in destination that converts and counts records and stores nothing. It needs no Docker.",
     ),
     Row(
         ("", "destinations", "destinations.base", "destinations.util"),
         ("Destination",),
-        "The base of every destination. Called with an executor and a name, it makes the one that runs this connector.",
+        "The base class of every destination. `Destination(executor, name)` returns the one that runs this connector.",
     ),
     Row(
         ("", "caches", "caches.util"),
         ("get_default_cache", "new_local_cache"),
-        "DuckDB files below `.cache`, as in PyAirbyte.",
+        "They return a DuckDB file below `.cache`, as in PyAirbyte.",
     ),
     Row(
         ("", "caches", "caches.util", "caches.colab"),
         ("get_colab_cache",),
-        "A DuckDB file in Google Drive; an `ImportError` elsewhere.",
+        "It returns a DuckDB file in Google Drive, and raises an `ImportError` outside of Colab.",
     ),
     Row(
         ("", "caches", "caches.duckdb"),
         ("DuckDBCache",),
-        "Connects when something is read or written, never when it is made.",
+        "The file is opened when something is read or written, never when the object is created.",
     ),
     Row(("caches", "caches.postgres"), ("PostgresCache",), "As in PyAirbyte."),
     Row(
         ("", "caches", "caches.bigquery"),
         ("BigQueryCache",),
-        "As in PyAirbyte. Tested without Google's servers.",
+        "As in PyAirbyte. The tests do not use Google's servers.",
     ),
     Row(
         ("caches", "caches.snowflake"),
         ("SnowflakeCache",),
-        "As in PyAirbyte. Tested without Snowflake's servers.",
+        "As in PyAirbyte. The tests do not use Snowflake's servers.",
     ),
     Row(
         ("caches", "caches.motherduck"),
         ("MotherDuckCache",),
-        "As in PyAirbyte. Tested without MotherDuck's servers.",
+        "As in PyAirbyte. The tests do not use MotherDuck's servers.",
     ),
-    Row(("caches",), ("MySQLCache", "SqliteCache"), "PyAirbyte has none."),
+    Row(("caches",), ("MySQLCache", "SqliteCache"), "PyAirbyte does not have these caches."),
     Row(
         ("caches", "caches.base"),
         ("CacheBase",),
-        "A pydantic model that owns a destination, which writes, and reads the destination's tables.",
+        "A pydantic model that owns a destination. The destination writes, and the cache reads its tables.",
     ),
-    Row(("shared.sql_processor",), ("SqlConfig",), "The same as `CacheBase`."),
+    Row(("shared.sql_processor",), ("SqlConfig",), "The same class as `CacheBase`."),
     Row(
         ("", "datasets"),
         ("CachedDataset",),
-        "All rows of a table. `to_arrow` can be read again and again, without holding the rows in memory.",
+        "All rows of a table. What `to_arrow` returns can be read many times and does not hold the rows in memory.",
     ),
     Row(
         ("datasets",),
         ("DatasetBase", "SQLDataset", "LazyDataset", "InMemoryDataset"),
-        "Each can be a DataFrame, Arrow, polars or documents. A filter holds in every one of them.",
+        "Each converts to pandas, Arrow, polars or documents. A filter applies to all of them.",
     ),
     Row(
         ("", "records"),
         ("StreamRecord",),
-        "Keys are found whatever their case. Two that differ in case only are an error; lists can be hashed.",
+        "Keys are found in any case. Two keys that differ only in case are an error. A record that contains lists can be hashed.",
     ),
     Row(("records",), ("StreamRecordHandler",), "As in PyAirbyte."),
     Row(
         ("", "results"),
         ("ReadResult", "WriteResult"),
-        "Beside what PyAirbyte's have, `results` says of each stream what its sync did. Written records are confirmed.",
+        "They have what PyAirbyte's have. In addition, `results` holds what the sync of each stream did, and only records that the destination confirmed count as written.",
     ),
     Row(
         ("strategies",),
         ("WriteStrategy", "WriteMethod"),
-        '`UPSERT` is `MERGE`, and `"upsert"` its old spelling. `REPLACE` reads everything, whatever else is said.',
+        '`UPSERT` is an alias of `MERGE`, and `"upsert"` is its old spelling. `REPLACE` always reads everything.',
     ),
     Row(
         ("", "secrets"),
         ("SecretSourceEnum", "get_secret"),
-        "`default=` is given where nobody has the secret. An empty one counts as none. Nobody is asked within a run.",
+        "`default=` is returned if the secret is not found. An empty secret counts as missing. A run of Dagster never prompts.",
     ),
     Row(
         ("secrets",),
@@ -183,7 +183,7 @@ ROWS = (
             "SecretString",
             "GoogleGSMSecretManager",
         ),
-        "A secret is masked in pickles and pydantic dumps too, and in every log, error and event.",
+        "Secrets are masked in every log, error and event, and also in pickles and pydantic dumps.",
     ),
     Row(
         ("secrets",),
@@ -193,23 +193,23 @@ ROWS = (
     Row(
         ("documents",),
         ("Document",),
-        "Has an `id` of the primary key; records may differ in their fields.",
+        "Its `id` is made of the primary key. Records may have different fields.",
     ),
     Row(
         ("", "registry", "sources.registry"),
         ("get_available_connectors",),
-        "The names of a shipped index and of installed packages: asks no network.",
+        "It lists the names of an index that comes with the library and of installed packages, without using the network.",
     ),
     Row(
         ("registry", "sources.registry"),
         ("InstallType", "Language", "ConnectorMetadata", "get_connector_metadata"),
-        "What the index says; it knows no versions.",
+        "They hold what the index says. It does not know versions.",
     ),
     Row(
         ("progress",),
         ("ProgressTracker", "ProgressStyle"),
-        "Live on a terminal and in a notebook, plain lines elsewhere. `ETL_ASSETS_PROGRESS` names the style. "
-        "No telemetry, no log file.",
+        "Progress is shown live on a terminal and in a notebook, and as plain lines elsewhere. "
+        "`ETL_ASSETS_PROGRESS` chooses the style. There is no telemetry and no log file.",
     ),
     Row(
         ("constants",),
@@ -224,7 +224,7 @@ ROWS = (
     Row(
         ("callbacks",),
         ("ConfigChangeCallback",),
-        "What it raises fails the sync: a token is not lost.",
+        "If it raises, the sync fails, so that a new token is not lost.",
     ),
     Row(("shared.catalog_providers",), ("CatalogProvider",), "As in PyAirbyte."),
     Row(
@@ -237,19 +237,21 @@ ROWS = (
         ("StateWriterBase", "NoOpStateWriter", "StdOutStateWriter"),
         "As in PyAirbyte.",
     ),
-    Row(("types",), ("SQLTypeConverter",), "SQL's types, by JSON Schema."),
-    Row(("version",), ("get_version",), "Of this library."),
+    Row(("types",), ("SQLTypeConverter",), "It converts JSON Schema types to SQL types."),
+    Row(("version",), ("get_version",), "It returns the version of this library."),
     Row(
         ("logs",),
         ("get_global_file_logger", "warn_once"),
-        "Python's own `logging`, under `etl_assets`.",
+        "They use Python's `logging`, below the logger `etl_assets`.",
     ),
-    Row(("_connector_base",), ("ConnectorBase",), "The base of `Source` and `Destination`."),
+    Row(("_connector_base",), ("ConnectorBase",), "The base class of `Source` and `Destination`."),
     Row(
-        ("_writers.base",), ("AirbyteWriterInterface",), "Every destination and every cache is one."
+        ("_writers.base",),
+        ("AirbyteWriterInterface",),
+        "Every destination and every cache is an instance of it.",
     ),
-    Row(("_message_iterators",), ("AirbyteMessageIterator",), "Messages are dicts."),
-    Row(("_executors.base",), ("Executor",), "What starts a connector."),
+    Row(("_message_iterators",), ("AirbyteMessageIterator",), "Its messages are dicts."),
+    Row(("_executors.base",), ("Executor",), "An executor starts a connector."),
 )
 
 MEMBERS = (
@@ -303,8 +305,8 @@ MEMBERS = (
                 "read",
             ),
         ),
-        "`name` is what `get_source` was given (`source-faker`); keys and schemas have the word `source_faker`. The "
-        "specification and the catalog are asked for once. `to_assets` makes Dagster assets of it.",
+        "`name` is the name that was passed to `get_source` (`source-faker`). Asset keys and schemas spell it `source_faker`. "
+        "The connector is asked only once for its specification and catalog. `to_assets` creates Dagster assets.",
     ),
     Members(
         "destinations.connector",
@@ -328,8 +330,8 @@ MEMBERS = (
             ),
             *("check", "install", "uninstall", "write"),
         ),
-        "Without `cache=`, what a source gives is written straight. Of a read result, what was written before is left "
-        "out.",
+        "Without `cache=`, the records of a source are written directly. From a read result, records that were already "
+        "written are left out.",
     ),
     Members(
         "caches.duckdb",
@@ -374,8 +376,8 @@ MEMBERS = (
             ),
             *("model_dump", "model_copy", "model_validate", "model_json_schema"),
         ),
-        "`processor` and `get_record_processor` give the cache itself, which answers to their names. There is nothing "
-        "to register.",
+        "`processor` and `get_record_processor` return the cache itself, which has their methods. `register_source` has "
+        "nothing to do.",
     ),
     Members(
         "caches.postgres",
@@ -389,7 +391,7 @@ MEMBERS = (
             "schema_name",
             "paired_destination_name",
         ),
-        "The password may be a reference.",
+        "The password may be a reference to a secret.",
     ),
     Members(
         "caches.snowflake",
@@ -404,7 +406,7 @@ MEMBERS = (
             "schema_name",
             "paired_destination_name",
         ),
-        "A private key instead of a password, too.",
+        "It also takes a private key instead of a password.",
     ),
     Members(
         "caches.bigquery",
@@ -440,13 +442,13 @@ MEMBERS = (
             ),
             *("to_sql_table", "to_documents", "__len__", "__iter__", "__eq__", "__hash__"),
         ),
-        "`len` counts anew each time.",
+        "`len()` counts the rows each time it is called.",
     ),
     Members(
         "datasets",
         "LazyDataset",
         ("fetch_all", "close", "to_arrow", "to_pandas"),
-        "Read again, it reads again.",
+        "A dataset of `get_records` reads the source again each time it is iterated.",
     ),
     Members(
         "records",
@@ -466,7 +468,7 @@ MEMBERS = (
         "records",
         "StreamRecordHandler",
         ("to_index_case",),
-        "`index_keys` are those of the JSON Schema.",
+        "`index_keys` are the keys of the JSON Schema.",
     ),
     Members(
         "results",
@@ -484,13 +486,13 @@ MEMBERS = (
             ),
             *("get_sql_engine", "processed_records", "streams", "cache"),
         ),
-        "When streams fail, the error has the result of the others as `read_result`.",
+        "If some streams fail, the error has the result of the others as `read_result`.",
     ),
     Members(
         "results",
         "WriteResult",
         ("processed_records", "get_state_provider"),
-        "What the destination confirmed.",
+        "Both tell only what the destination confirmed.",
     ),
     Members(
         "documents",
@@ -502,13 +504,13 @@ MEMBERS = (
         "secrets",
         "SecretString",
         ("is_empty", "is_json", "parse_json"),
-        "A `str`; its `repr` is masked, and every object is true.",
+        "A `str` whose `repr` is masked. `bool()` of it is always true.",
     ),
     Members(
         "progress",
         "ProgressTracker",
         ("total_records_read", "total_destination_records_delivered", "elapsed_seconds"),
-        "As in PyAirbyte; it is fed by the engine, not by messages.",
+        "As in PyAirbyte, but the engine updates it, not the messages.",
     ),
     Members(
         "shared.catalog_providers",
@@ -589,7 +591,7 @@ SIGNATURES = {
     "shared.state_providers.StaticInputState": "(from_state_messages)",
     "shared.state_providers.JoinedStateProvider": "(primary, secondary)",
 }
-"""How scripts call them; what is ours besides takes a default and comes by keyword."""
+"""How scripts call them. An additional argument of ours has a default and is passed by keyword."""
 
 ERRORS = {
     "PyAirbyteError": "Exception",
@@ -617,7 +619,7 @@ ERRORS = {
     "AirbyteStreamNotFoundError": "AirbyteConnectorError, PyAirbyteInputError",
     "AirbyteStateNotFoundError": "AirbyteConnectorError, KeyError",
 }
-"""Each error of `etl_assets.exceptions`, and what it can be caught as besides."""
+"""Each error of `etl_assets.exceptions`, and what it can be caught as."""
 
 ERROR_ATTRIBUTES = (
     *("message", "guidance", "help_url", "context", "input_value", "connector_name", "stream_name"),
@@ -625,113 +627,138 @@ ERROR_ATTRIBUTES = (
 )
 
 SUITE = (
-    "The tests in PyAirbyte's repository (its `main` of August 2026) were run with `airbyte` standing for "
-    "`etl_assets`: the unit tests, and those of the integration tests that need neither cloud nor Docker nor network, "
-    "with a PostgreSQL that was there in the place of a container. Where a test of behaviour reaches for a name that "
-    "begins with `_`, a stand-in of a line or two gave it what it wanted. At first 51 tests of behaviour failed; now "
-    "those do that the table names. Of 171 unit tests (without the modules for the "
-    "cloud, `mcp` and `cli`) 122 pass and 49 fail, of 78 integration tests 61 pass and 17 fail."
+    "The tests in PyAirbyte's repository (its `main` branch of August 2026) were run with `etl_assets` in the place of "
+    "`airbyte`: the unit tests, and the integration tests that need no cloud, Docker or network, with a running "
+    "PostgreSQL instead of a container. Where a test of behaviour uses a name that begins with `_`, a stand-in of one or "
+    "two lines provides it. At first, 51 tests of behaviour failed. Of 171 unit tests (without the modules for the "
+    "cloud, `mcp` and `cli`), 122 pass and 49 fail. Of 78 integration tests, 61 pass and 17 fail. The table says why "
+    "the rest fail."
 )
 LEFT = {
-    "cloud, `mcp`, `agents`, `cli`": "They need an account at Airbyte Cloud, or are PyAirbyte's own program.",
-    "telemetry": "There is none.",
-    "Docker, BigQuery, Snowflake, Google's secrets": "They need a daemon, or an account.",
-    "the registry's URL and versions, `source_manifest=True`": "They ask the network; a shipped index has the names.",
-    "`_processors.sql`, `_executors`, `_util`, attributes that begin with `_`": "Internals: there is no SQL processor, "
-    "and an executor starts nothing before it is asked.",
+    "cloud, `mcp`, `agents`, `cli`": "They need an account at Airbyte Cloud, or test PyAirbyte's own command line.",
+    "telemetry": "The library sends none.",
+    "Docker, BigQuery, Snowflake, Google's secrets": "They need a Docker daemon or an account.",
+    "the registry's URL and versions, `source_manifest=True`": "They ask the network. Here the names come from an "
+    "index that is part of the library.",
+    "`_processors.sql`, `_executors`, `_util`, attributes that begin with `_`": "They are PyAirbyte's internals. There "
+    "is no SQL processor, and an executor starts nothing before it is used.",
     "`*.jsonl.gz` files below `cache_dir`": "Batches wait in memory and in Arrow files, which are always removed.",
-    "`get_source` fails where the connector cannot be installed": "It installs at its first use, never where it is "
-    "made: definitions are loaded often, and must not wait. The error is the same, "
-    "`AirbyteConnectorInstallationError`.",
-    "`.venv-<name>` after `install()`": "An environment is named after what was asked for, too, so that two "
-    "versions live side by side. Those that PyAirbyte has made are used, and never removed.",
-    "no error whose name begins with neither `Airbyte` nor `PyAirbyte`": "Our own names stand beside them.",
-    "`ProgressTracker` fed with messages, its batches and `_get_status_message`": "The engine feeds it.",
-    "a live display where only standard output is a terminal": "Progress is written to standard error.",
-    "`Source(executor=Mock())`, `Source._discover`": "An executor is one of ours. Keys are set by `set_cursor_keys` "
-    "and the like, or `Source(..., primary_key_overrides=)`, which tests of our own show.",
+    "`get_source` fails if the connector cannot be installed": "A connector is installed at its first use, because "
+    "Dagster loads definitions often and must not wait. The error is the same, `AirbyteConnectorInstallationError`.",
+    "`.venv-<name>` after `install()`": "The name of an environment also depends on what was asked for, such as a version, so "
+    "that two versions can be installed. Environments that PyAirbyte created are used and never removed.",
+    "every name of an error begins with `Airbyte` or `PyAirbyte`": "The library's own names are in the same module.",
+    "`ProgressTracker` fed with messages, its batches and `_get_status_message`": "The engine updates the progress.",
+    "a live display if only standard output is a terminal": "Progress is written to standard error.",
+    "`Source(executor=Mock())`, `Source._discover`": "An executor must be one of this library's. Keys are set with "
+    "`set_cursor_keys`, `set_primary_keys` or `Source(..., primary_key_overrides=)`; the library's own tests cover that.",
 }
 
 BEHAVIOURS = {
-    "`read()` with nothing selected": "reads all streams, as PyAirbyte's first example says",
-    "streams selected before there is a config": "are selected when there is one; a line says so",
-    "an incremental `read()`": "says which streams are, and how to read all of their records",
-    "`get_records()`": "reads from the beginning; no state is used or moved",
-    "`get_configured_catalog()` of a text that is not `*`": "is an `InputError`",
-    '`version="latest"`': "is the newest when it is installed; another version is the tag of an image",
-    '`use_python="3.11"`': "is the interpreter of the connector's environment; True for this one, False for Docker",
-    "`source_manifest`": "is a document, a path or a URL; True is an error that says what to give instead",
-    "two ways to run a connector at once": "are an `InputError`",
-    "state": "goes by the connector's name (or `source_name=`) and the place of the tables; a changed config goes on",
-    "a stream that fails": "leaves the others in the cache",
-    "`read()` of declared fields": "leaves others out and logs which, but for `prune_undeclared_fields=False`",
-    "objects and arrays": "come back as dict and list, also by `to_pandas` and `run_sql_query`; Arrow has JSON",
-    "PyAirbyte's own cache": "is taken over by the first `read()`, with its states; any other table by `adopt=True`",
-    "`get_sql_engine()` of a DuckDB file": "is ours, which reflects tables; close what else the script has open",
-    "types of columns": "widen where the values ask for it",
-    'arguments of a call that there are not, or of another type, such as `read(stream=...)` or `limit="5"`': "are an "
-    "`ArgumentTypeError` that says what to give: an `InputError` and a `TypeError`",
-    '`cache["nope"]`, `result["nope"]`': "is a `StreamKeyError` that names the streams there are: a `KeyError` and an "
-    "`AirbyteStreamNotFoundError`",
-    "options of a cache that there are not": "have no effect, as in PyAirbyte, and are warned of",
-    "connectors that PyAirbyte has installed (`.venv-<name>`)": "are run from there, where no version is asked for and "
-    "none is installed here: below `install_root`, `AIRBYTE_INSTALL_DIR`, `AIRBYTE_PROJECT_DIR`, or the working "
-    "directory",
-    "`cache.processor`": "has `get_sql_connection()`, `catalog_provider` (of what was read through this object), "
-    "`sql_config`, `fetch_row_count`; nothing whose name begins with `_`",
-    "`import rich`": "imports no `rich.markdown`, as `import airbyte` does beside: a script imports it itself",
-    "telemetry": "there is none",
+    "`read()` with no stream selected": "It reads all streams, as in PyAirbyte's first example.",
+    "streams selected before there is a config": "They are selected once there is one. A log line says so.",
+    "an incremental `read()`": "It logs which streams are incremental, and how to read all of their records.",
+    "`get_records()`": "It reads from the beginning, and neither uses nor changes the state.",
+    "`get_configured_catalog()` of a string other than `*`": "It raises an `InputError`.",
+    '`version="latest"`': "It installs the newest version. With a Docker image, any other version is its tag.",
+    '`use_python="3.11"`': "It chooses the interpreter of the connector's environment. True means the current "
+    "interpreter, and False means Docker.",
+    "`source_manifest`": "It takes a document, a path or a URL. True raises an error that says what to pass instead.",
+    "two ways to run a connector at once": "They raise an `InputError`.",
+    "state": "It is stored by the connector's name (or `source_name=`) and the place of the tables. It stays valid if "
+    "the config changes.",
+    "a stream that fails": "The other streams are still in the cache.",
+    "`read()` of declared fields": "Undeclared fields are left out, and a log line names them. Pass "
+    "`prune_undeclared_fields=False` to keep them.",
+    "objects and arrays": "They are returned as dict and list, also by `to_pandas` and `run_sql_query`. In Arrow they "
+    "are JSON.",
+    "PyAirbyte's own cache": "The first `read()` takes it over, including its states. Any other table needs "
+    "`adopt=True`.",
+    "`get_sql_engine()` of a DuckDB file": "It returns an engine of this library, which can reflect tables. Close other "
+    "connections of the script to the file first.",
+    "types of columns": "They widen if the values need it.",
+    'unknown arguments, or arguments of a wrong type, such as `read(stream=...)` or `limit="5"`': "They raise an "
+    "`ArgumentTypeError` that says what to pass. It is an `InputError` and a `TypeError`.",
+    '`cache["nope"]`, `result["nope"]`': "They raise a `StreamKeyError` that names the streams there are. It is a "
+    "`KeyError` and an `AirbyteStreamNotFoundError`.",
+    "unknown options of a cache": "They have no effect, as in PyAirbyte, but there is a warning.",
+    "connectors that PyAirbyte has installed (`.venv-<name>`)": "They are run from there if no version is asked for and "
+    "this library has not installed the connector. They are looked for in `install_root`, `AIRBYTE_INSTALL_DIR`, "
+    "`AIRBYTE_PROJECT_DIR` and the working directory.",
+    "`cache.processor`": "It has `get_sql_connection()`, `catalog_provider` (of what was read through this object), "
+    "`sql_config` and `fetch_row_count`, but no name that begins with `_`.",
+    "`import rich`": "`import airbyte` also imports `rich.markdown`; `import etl_assets` does not. A script has to "
+    "import it itself.",
+    "telemetry": "The library sends none.",
 }
 
 INTRODUCTION = """# PyAirbyte's names
 
-Made by `python -m tests.api.names` of the table that the tests walk: what stands here, holds. `import etl_assets as ab`
-in place of `import airbyte as ab`; [in scripts and notebooks](scripts.md) shows how it is used.
+A script written for PyAirbyte needs one change: `import etl_assets as ab` instead of `import airbyte as ab`. This page lists
+PyAirbyte's public names and what they do here. [In scripts and notebooks](scripts.md) shows how to use them.
+
+`python -m tests.api.names` generates this page from a table that the tests check row by row.
+
+## Modules, classes and functions
 """
 
 
 def page() -> str:
     """Give `docs/pyairbyte.md`."""
-    lines = [INTRODUCTION, "| import from `etl_assets` | names | here |", "| --- | --- | --- |"]
+    lines = [
+        INTRODUCTION,
+        "| Import from `etl_assets` | Names | What they do here |",
+        "| --- | --- | --- |",
+    ]
     modules = ", ".join(f"`{name}`" for name in MODULES)
     lines.append(f"| the top, as modules | {modules} | As in PyAirbyte. |")
     for row in ROWS:
         where = ", ".join("the top" if not one else f"`{one}`" for one in row.where)
         lines.append(f"| {where} | {', '.join(f'`{name}`' for name in row.names)} | {row.ours} |")
     gone = ", ".join(f"`{name}`" for name in NOT_TAKEN_OVER)
-    lines.append(f"| the top, as modules | {gone} | Not taken over: importing them says why. |")
     lines.append(
-        "| `cli` | PyAirbyte's commands | Not taken over: it is the command line of this library. |"
+        f"| the top, as modules | {gone} | They are not available. Importing them raises an error that says why. |"
+    )
+    lines.append(
+        "| `cli` | PyAirbyte's commands | They are not available: this is the command line of this library. |"
     )
     lines += [
         "",
-        "Every other public name of PyAirbyte 0.71.3 is where it has it, but for these:",
+        "Every other public name of PyAirbyte 0.71.3 is in the same module as there, except these:",
         "",
     ]
-    lines += ["| not taken over | why |", "| --- | --- |"]
+    lines += ["| Not available | Why |", "| --- | --- |"]
     for why in dict.fromkeys(REASONS.values()):
         patterns = ", ".join(f"`{pattern}`" for pattern, own in REASONS.items() if own == why)
         lines.append(f"| {patterns} | {why} |")
-    lines += ["", "## Members", "", "| of | names | here |", "| --- | --- | --- |"]
+    lines += ["", "## Members", "", "| Of | Names | What they do here |", "| --- | --- | --- |"]
     for members in MEMBERS:
         names = ", ".join(f"`{name}`" for name in members.names)
         lines.append(f"| `{members.cls}` | {names} | {members.ours} |")
     lines.append(
-        "| a cache | `paired_destination_config`, `paired_destination_config_class` | Not taken over: they are types "
-        "of Airbyte Cloud's client. |"
+        "| a cache | `paired_destination_config`, `paired_destination_config_class` | They are not available, because "
+        "they are types of Airbyte Cloud's client. |"
     )
     lines += [
         "",
         "## Errors and warnings",
         "",
-        "In `etl_assets.exceptions`, as other names of our own tree.",
+        "They are in `etl_assets.exceptions`, as aliases of the classes on the page [Errors](errors.md).",
     ]
-    lines += ["", "| name | is ours | can be caught as |", "| --- | --- | --- |"]
+    lines += ["", "| Name | Alias of | Can be caught as |", "| --- | --- | --- |"]
     lines += [f"| `{name}` | `{_own(name)}` | {_code(bases)} |" for name, bases in ERRORS.items()]
-    lines += ["", f"Each error has {', '.join(f'`{name}`' for name in ERROR_ATTRIBUTES)}."]
-    lines += ["", "## Its own test suite", "", SUITE, "", "| left | why |", "| --- | --- |"]
+    lines += ["", f"Each error has the attributes {_code(', '.join(ERROR_ATTRIBUTES))}."]
+    lines += [
+        "",
+        "## PyAirbyte's test suite",
+        "",
+        SUITE,
+        "",
+        "| Tests of | Why they fail |",
+        "| --- | --- |",
+    ]
     lines += [f"| {what} | {why} |" for what, why in LEFT.items()]
-    lines += ["", "## What is easily missed", "", "| | here |", "| --- | --- |"]
+    lines += ["", "## Differences in behaviour", "", "| What | Here |", "| --- | --- |"]
     lines += [f"| {what} | {ours} |" for what, ours in BEHAVIOURS.items()]
     return "\n".join(lines) + "\n"
 

@@ -4,12 +4,12 @@ from fnmatch import fnmatchcase
 
 from tests.api.tree import TREE
 
-CLOUD = "Airbyte Cloud and its agents: they need an account there."
-REGISTRY = "The network's registry: names come from a shipped index, and it knows no versions."
-PROCESSOR = "How PyAirbyte writes SQL: here a destination does, and a cache answers to what scripts call of it."
-DISPLAY = "How PyAirbyte draws its progress."
-OWN = "An address or a constant of PyAirbyte's own, without a use here."
-ELSEWHERE = "Another module's name, which is found there."
+CLOUD = "They belong to Airbyte Cloud and its agents, and need an account there."
+REGISTRY = "They ask the registry over the network. Here the names come from an index that is part of the library."
+PROCESSOR = "They are how PyAirbyte writes SQL. Here a destination does that, and a cache has the methods that scripts call."
+DISPLAY = "They are how PyAirbyte draws its progress."
+OWN = "They are addresses and constants of PyAirbyte's own, which have no use here."
+ELSEWHERE = "They are names of another module, which has them."
 
 REASONS: dict[str, str] = {
     "agents": CLOUD,
@@ -52,7 +52,7 @@ REASONS: dict[str, str] = {
     "shared.sql_processor.SQLRuntimeError": PROCESSOR,
     "shared.sql_processor.SqlProcessorBase": PROCESSOR,
     "validate.NO_UV": ELSEWHERE,
-    "validate.install_only_test": "What `validate(validate_install_only=True)` does.",
+    "validate.install_only_test": "Call `validate(validate_install_only=True)` instead.",
 }
 """By pattern of a name with its module."""
 

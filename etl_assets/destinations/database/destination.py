@@ -119,7 +119,7 @@ class DatabaseDestination(Destination):
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override transaction.")
 
     def ledger(self, transaction: Transaction) -> Ledger:
         """Return the ledger in a transaction.

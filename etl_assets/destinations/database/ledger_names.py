@@ -19,15 +19,15 @@ class NamedStates(StateRows):
 
     def insert(self, state: StreamState) -> None:
         """Write a state row that is not there yet."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override insert.")
 
     def _put(
         self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None
     ) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override _put.")
 
     def _append(self, *row: Any) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override _append.")
 
     def adopt(self, state: StreamState) -> None:
         """Adopt a table that somebody else has made, with the state up to which it was read."""

@@ -11,7 +11,7 @@ class FreeColumns(SqlTransaction):
 
     def _place(self, table: TableName) -> TableName:
         """Return where a table's rows are now."""
-        raise NotImplementedError(table)
+        raise NotImplementedError(f"{type(self).__name__} must override _place.")
 
     @override
     def is_free(self, table: TableName, name: str) -> bool:

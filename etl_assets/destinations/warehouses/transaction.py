@@ -44,11 +44,11 @@ class WarehouseEngine(SqlTransaction):
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Run a statement as it is; gives the rows it found, and how many it wrote."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override run.")
 
     def start(self) -> None:
         """Begin the transaction."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override start.")
 
     def load(
         self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]
@@ -57,15 +57,15 @@ class WarehouseEngine(SqlTransaction):
 
         Outside of the transaction.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override load.")
 
     def fetch(self, sql: str) -> "Iterator[pa.Table]":
         """Run a query and give what it finds bit by bit."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override fetch.")
 
     def columns(self, table: TableName) -> dict[str, str]:
         """Return the engine's type name of each column; {} if there is no such table."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override columns.")
 
     def spelled(self, name: str) -> str:
         """Return an identifier as SQL."""
