@@ -14,19 +14,16 @@ from etl_assets.model.key_ranges import KeyRanges
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import remember_config
+from etl_assets.registry import reach
 from etl_assets.secrets.references import ResolvedConfig
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.messages import write_records, write_schema, write_state
-from etl_assets.sources.tap.arguments import run_source, said_on_the_command_line
-from etl_assets.sources.tap.modes import MODES, take_arguments
-from etl_assets.sources.tap.process import ProcessModes
+from etl_assets.sources.tap.arguments import said_on_the_command_line
+from etl_assets.sources.tap.verbs import MODES, ProcessModes, take_arguments
 from etl_assets.sources.verbs import Verbs
 
 __all__ = ["Source", "main", "write_records", "write_schema", "write_state"]
-
-main = run_source
-"""Mage's entry point: `if __name__ == "__main__": main(MySource)`."""
 
 
 class Source(ProcessModes, DiscoveryHooks, Verbs):
@@ -81,18 +78,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     all its rows, or by one that cannot tell every row by itself."""
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
-    catalog: Catalog | None
-    config_is_missing: bool
     _config: dict[str, Any]
-    query: dict[str, Any]
-    selected_streams: list[str] | None
-    state: dict[str, Any]
-    should_test_connection: bool
-    load_sample_data: bool
-    discover_mode: bool
-    discover_streams_mode: bool
-    count_records_mode: bool
-    show_templates: bool
     runs_ahead: ClassVar[bool] = False
     """Its records are made whether or not they are taken: reading on takes nothing from anybody."""
     granularity: Literal["stream", "source"] = "stream"
@@ -101,8 +87,10 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     def __new__(cls, *given: Any, **options: Any) -> Self:
         """Make an object; of `Source(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
         executor = options.get("executor", given[0] if given else None)
-        connector = _connector_class(executor) if cls is Source and executor is not None else None
-        made: Self = super().__new__(connector or cls)
+        kind: type[Any] = cls
+        if cls is Source and executor is not None:
+            kind = _connector_class(executor) or cls
+        made: Self = super().__new__(kind)
         return made
 
     def __init__(  # noqa: PLR0913 - the parameters of Mage, and ours
@@ -250,11 +238,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             kwargs: Room for what later versions pass.
         """
         del kwargs
-        from etl_assets.sources.together import (
-            load_streams,
-        )  # it reads sources, so it lies above them
-
-        return load_streams(self, streams, state)
+        events: Iterator[Event] = reach("load_streams")(self, streams, state)
+        return events
 
     def count_records(
         self,
@@ -321,22 +306,28 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         return False
 
 
-def _connector_class(executor: Any) -> Any:
-    """Return the class of sources that an executor starts.
+def main(source_class: type[Source], **kwargs: Any) -> None:
+    """Run a source as a program, `if __name__ == "__main__": main(MySource)`; the exit code is 1 if it fails.
 
-    None for anything else, such as Mage's `args`.
+    It is a Singer tap with Mage's flags, and an Airbyte source where the first word of the command
+    line is one of Airbyte's commands.
+
+    Args:
+        source_class: The class.
+        kwargs: Passed to it; what the command line says wins over them.
     """
+    reach("run_source")(source_class, **kwargs)
+
+
+def _connector_class(executor: object) -> type[Source] | None:
+    """Return the class of sources that an executor starts; None for anything else, such as Mage's `args`."""
     from etl_assets.connectors.executors import Executor
 
     if not isinstance(executor, Executor):
         return None
-    if executor.protocol == "singer":
-        from etl_assets.sources.singer.source import SingerSource
-
-        return SingerSource
-    from etl_assets.sources.airbyte.source import AirbyteSource
-
-    return AirbyteSource
+    name = "SingerSource" if executor.protocol == "singer" else "AirbyteSource"
+    found: type[Source] = reach(name)
+    return found
 
 
 def _check_name(name: str | None) -> None:

@@ -26,7 +26,7 @@ from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import Writer, current_writer, messages_to
-from etl_assets.sources.tap.process import ProcessModes, comes_in_order, overridden_mode
+from etl_assets.sources.tap.verbs import comes_in_order, overridden_mode, overrides
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""
@@ -335,10 +335,7 @@ def _followed(
 
     Mage's PostgreSQL source names its position in the log so.
     """
-    if (
-        type(source)._get_bookmark_properties_for_stream  # noqa: SLF001
-        is ProcessModes._get_bookmark_properties_for_stream  # noqa: SLF001
-    ):
+    if not overrides(source, "_get_bookmark_properties_for_stream"):
         yield from batches
         return
     entry = CatalogEntry.of(stream, selected=True)

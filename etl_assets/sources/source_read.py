@@ -14,7 +14,7 @@ from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog
-from etl_assets.sources.tap.process import writes_messages_itself
+from etl_assets.sources.tap.verbs import writes_messages_itself
 
 
 class SourceRead:

@@ -49,7 +49,7 @@ from etl_assets.sources.sql.reflection import (
     table_of,
     usable_schemas,
 )
-from etl_assets.sources.tap.modes import MODES
+from etl_assets.sources.tap.verbs import MODES
 
 if TYPE_CHECKING:
     import pyarrow as pa

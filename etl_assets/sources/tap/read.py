@@ -34,7 +34,7 @@ from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.messages import messages_to
-from etl_assets.sources.tap.process import ProcessModes
+from etl_assets.sources.tap.verbs import overrides
 
 BATCH_ROWS = 5000
 """Records of one stream that wait before they go on as a batch."""
@@ -118,11 +118,7 @@ def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, A
 
 def _run(source: Source, catalog: Catalog, say: Callable[[Said], None]) -> None:
     """Run in the thread: the whole of a source that overrides `sync`, or one stream after the other."""
-    whole = any(
-        getattr(type(source), name) is not getattr(ProcessModes, name)
-        for name in ("process", "sync")
-    )
-    if whole:
+    if overrides(source, "process") or overrides(source, "sync"):
         source.sync(catalog)
         for stream in catalog.streams:
             say(StreamEnd(stream))
