@@ -307,9 +307,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
 
 def main(source_class: type[Source], **kwargs: Any) -> None:
-    """Run a source as a program, `if __name__ == "__main__": main(MySource)`; the exit code is 1 if it fails.
+    """Run a source as a program; the exit code is 1 if it fails.
 
-    It is a Singer tap with Mage's flags, and an Airbyte source where the first word of the command
+    A script ends with `if __name__ == "__main__": main(MySource)`. It is a Singer tap with Mage's flags, and an Airbyte source where the first word of the command
     line is one of Airbyte's commands.
 
     Args:

@@ -58,9 +58,9 @@ def _most(asked: "Query", cursor: "Cursor") -> Any:
         return None
     column = cursor.columns[0]
     if not isinstance(given, timedelta):
-        return asked.typed_for(column, given, "the source's `max_bookmark` of")
+        return asked.words.typed_for(column, given, "the source's `max_bookmark` of")
     if column.type.kind not in {"instant", "timestamp", "date"}:
-        raise asked.error(
+        raise asked.words.error(
             f"max_bookmark={given!r} does not fit the replication key {column.name!r} ({column.declared}).",
             hint="Give a value of that column; a timedelta is for dates and times, and counts from now.",
         )
