@@ -543,6 +543,11 @@ def test_the_planned_bookmark_lags_as_the_reads_do(tmp_path: Path) -> None:
     [
         (Stream("orders", replication_key="n"), {}, "needs a primary key"),
         (Stream("orders", primary_key=["id"]), {}, "needs a replication key"),
+        (
+            Stream("orders", primary_key=["id"], replication_key="n", unique_constraints=["code"]),
+            {},
+            r"merged by unique_constraints \('code'\), and split by 'id'",
+        ),
         (ORDERS, {"split": 1}, "split=1 is no number of ranges"),
         (ORDERS, {"split": True}, "split=True is no number of ranges"),
         (ORDERS, {"write_strategy": "append"}, "an append would double"),

@@ -20,7 +20,6 @@ from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
 from etl_assets.sources.sql.sqlite.times import text_times
 
 if TYPE_CHECKING:
-
     from etl_assets.sources.sql.connection import Snapshot
     from etl_assets.sources.sql.types import Condition, Expression
 

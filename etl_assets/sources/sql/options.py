@@ -8,7 +8,8 @@ from numbers import Real
 from typing import Any
 
 from etl_assets.arguments import NAMES, NUMBER, OBJECT, Kind, check, check_number
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ArgumentTypeError, ConfigError
+from etl_assets.secrets.references import is_reference
 from etl_assets.sources.sql.cursor import Span
 
 ON_NULL = ("error", "include", "exclude")
@@ -59,6 +60,20 @@ def check_types(called: str, given: Mapping[str, Any]) -> None:
             check_number(called, name, given[name], kind)
         else:
             check(called, name, given[name], kind)
+
+
+def check_url(called: str, url: object) -> None:
+    """Refuse what is no address of a database; a reference is taken as it is.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    is_sqlalchemys = callable(getattr(url, "render_as_string", None))
+    if not isinstance(url, str) and not is_sqlalchemys and not is_reference(url):
+        words = "a text, a SQLAlchemy URL, or a reference such as dagster.EnvVar"
+        raise ArgumentTypeError(
+            f"{called}: url must be {words}, not of the type {type(url).__name__}."
+        )
 
 
 def check_values(

@@ -24,7 +24,7 @@ from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.discovery import discovered, stream_of_query
 from etl_assets.sources.sql.errors import is_timeout, translated
 from etl_assets.sources.sql.estimates import row_estimate
-from etl_assets.sources.sql.options import Rules, check_types, check_values, names_in
+from etl_assets.sources.sql.options import Rules, check_types, check_url, check_values, names_in
 from etl_assets.sources.sql.postgres.fingerprint import fingerprint, reached
 from etl_assets.sources.sql.postgres.late import bound_of, remark_of
 from etl_assets.sources.sql.queries import table_of_query
@@ -116,11 +116,13 @@ class SqlSource(Source):
         refuse_unknown_options(own, type(self), options, _OTHERS)
         check_types(own, given)
         super().__init__(name=name, **options)
-        self._url = secret_url(self._config.get("url") if url is None else url)
-        if self._url is None:
+        address = self._config.get("url") if url is None else url
+        if address is None:
             raise ConfigError(
                 f"{own} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
             )
+        check_url(own, address)
+        self._url = secret_url(address)
         check_values(own, on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
         self.schema = schema
         self.include, self.exclude = names_in(include), names_in(exclude)
