@@ -41,8 +41,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             yield [{"id": 1, "name": "Ada", "updated_at": "2026-01-01T00:00:00Z"}]
     ```
 
-    `Source(executor, name, config, *, config_change_callback, streams, validate, cursor_key_overrides,
-    primary_key_overrides)`, as PyAirbyte has it, makes a `ConnectorSource`.
+    `Source(executor, name, config, *, config_change_callback, streams, validate,
+    cursor_key_overrides, primary_key_overrides)`, as PyAirbyte has it, makes a `ConnectorSource`.
 
     Args:
         args: Ignored; Mage's first parameter.
@@ -82,10 +82,13 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     runs_ahead: ClassVar[bool] = False
     """Its records are made whether or not they are taken: reading on takes nothing from anybody."""
     granularity: Literal["stream", "source"] = "stream"
-    """What one read serves: a single stream (`load_data`), or all streams of a run (`load_streams`)."""
+    """What one read serves: one stream (`load_data`), or all streams of a run (`load_streams`)."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Make an object; of `Source(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
+        """Make a source; an executor, as in PyAirbyte's call, makes one that runs a connector.
+
+        That call is `Source(executor, name, config)`.
+        """
         executor = options.get("executor", given[0] if given else None)
         kind: type[Any] = cls
         if cls is Source and executor is not None:
@@ -150,7 +153,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config with its references resolved, anew at each access, so that a rotated secret is seen."""
+        """The config, whose references are resolved at each access: a rotated secret is seen."""
         resolved = ResolvedConfig(self._config)
         remember_config(resolved)
         return resolved
@@ -160,9 +163,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         self._config = dict(value)
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(name={self.name!r})"  # never the config: it may hold a secret
-        )
+        # Never the config: it may hold a secret.
+        return f"{type(self).__name__}(name={self.name!r})"
 
     # Hooks
 
@@ -211,10 +213,10 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
                 `_start_date`, `_end_date`.
             kwargs: `start_date`: the config's, as a datetime, where nothing was read before;
                 `sample_data`: True where some rows are enough; and room for what later versions
-                    pass. A hook that names `request` among its
-                parameters is told what is asked for beside the bookmark (`model/request.py`); one
-                that names `window` is given the `TimeWindow` of the partition that is read, which
-                `query` has as `_start_date` and `_end_date` too (the end excluded).
+                pass. A hook that names `request` among its parameters is told what is asked for
+                beside the bookmark (`model/request.py`). One that names `window` is given the
+                `TimeWindow` of the partition that is read, which `query` has as `_start_date` and
+                `_end_date` too (the end excluded).
         """
         raise NotImplementedError(
             f"{type(self).__name__} must override load_data to read {stream.name!r}."
@@ -223,7 +225,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     def load_streams(
         self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
     ) -> Iterator[Event]:
-        """Yield the events of many streams that share a process, a connection or a state (`granularity = "source"`).
+        """Yield the events of many streams that share a process, a connection or a state.
+
+        This serves a source whose `granularity` is `source`.
 
         By default a source that writes Singer messages is run as a tap, and any other reads one
         stream after the other.
@@ -262,9 +266,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         """Return which streams have something new, for a sensor; None where the source cannot tell.
 
         By default `count_records` is asked: of a full table for another number of rows than were
-            loaded, of an
-        incremental stream for more than the one row that is the bookmark. A source whose
-        replication key has many equal values SHOULD override this and compare its largest one.
+        loaded, of an incremental stream for more than the one row that is the bookmark. A source
+        whose replication key has many equal values SHOULD override this and compare its largest
+        one.
 
         Args:
             bookmarks: The stored bookmark of each stream asked about.
@@ -285,10 +289,10 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         return answers
 
     def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
-        """Split a stream into ranges of its key, which `load_data` MUST then take one by one as `query["_range"]`.
+        """Split a stream into ranges of its key.
 
-        The bookmark beside them MUST be taken before the first of them is read, or in the same
-        snapshot.
+        `load_data` MUST take them one by one as `query["_range"]`. The bookmark beside them MUST be
+        taken before the first of them is read, or in the same snapshot.
         """
         del parts
         raise ConfigError(
@@ -297,7 +301,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         )
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
-        """Return whether the engine behind this source itself orders such a read by the replication key.
+        """Return whether a read is ordered by the replication key, by the engine behind the source.
 
         Only then is the largest key so far a safe checkpoint. A filter in the query makes it False:
         rows it leaves out would be lost behind the bookmark.
@@ -309,8 +313,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 def main(source_class: type[Source], **kwargs: Any) -> None:
     """Run a source as a program; the exit code is 1 if it fails.
 
-    A script ends with `if __name__ == "__main__": main(MySource)`. It is a Singer tap with Mage's flags, and an Airbyte source where the first word of the command
-    line is one of Airbyte's commands.
+    A script ends with `if __name__ == "__main__": main(MySource)`. It is a Singer tap with Mage's
+    flags, and an Airbyte source where the first word of the command line is one of Airbyte's
+    commands.
 
     Args:
         source_class: The class.
@@ -320,7 +325,7 @@ def main(source_class: type[Source], **kwargs: Any) -> None:
 
 
 def _connector_class(executor: object) -> type[Source] | None:
-    """Return the class of sources that an executor starts; None for anything else, such as Mage's `args`."""
+    """Return the class for what an executor starts; None for other objects, as Mage's `args`."""
     from etl_assets.connectors.executors import Executor
 
     if not isinstance(executor, Executor):
@@ -334,5 +339,6 @@ def _check_name(name: str | None) -> None:
     if name is not None and not re.fullmatch(r"[^\W\d]\w*", name):
         raise ConfigError(
             f"The source name {name!r} is not a word.",
-            hint="Use letters, digits and '_': it names the schema, the group and the stored state.",
+            hint="Use letters, digits and '_': it names the schema, the group and the stored "
+            "state.",
         )

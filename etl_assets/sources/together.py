@@ -1,4 +1,4 @@
-"""Many streams of a source that has no way of its own to read them at once: as a tap, or one after the other."""
+"""Many streams of a source without a way to read them at once: as a tap, or one by one."""
 
 from collections.abc import Iterator, Sequence
 

@@ -176,8 +176,10 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
     url = parse_url(server.url, server.source)
     if server.statement_timeout is not None and url.get_backend_name() not in _TIMED:
         raise ConfigError(
-            f"source {server.source!r}: statement_timeout has no effect on {url.get_backend_name()}.",
-            hint="Leave statement_timeout out, and limit what a statement may take in the database.",
+            f"source {server.source!r}: statement_timeout has no effect on "
+            f"{url.get_backend_name()}.",
+            hint="Leave statement_timeout out, and limit what a statement may take in the "
+            "database.",
         )
     if url.get_backend_name() == "duckdb":
         url = with_reflection(url)
@@ -306,7 +308,8 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
 _MYSQL_SETTINGS = (
     # As the server or the user may have set them: a CHAR would come padded, a read would end after
     # so many rows, and `IS NULL` would find the row that was inserted last.
-    "SET SESSION time_zone = '+00:00', SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', ''), "
+    "SET SESSION time_zone = '+00:00', SESSION sql_mode = REPLACE(@@SESSION.sql_mode, "
+    "'PAD_CHAR_TO_FULL_LENGTH', ''), "
     "SESSION sql_select_limit = 18446744073709551615, SESSION sql_auto_is_null = 0"
 )
 

@@ -200,7 +200,8 @@ class Cursor:
         value = given.get(column.name)
         if value is None:
             raise BookmarkError(
-                f"stream {self.stream.name!r}: its bookmark has no value for the replication key {column.name!r}, "
+                f"stream {self.stream.name!r}: its bookmark has no value for the replication key "
+                f"{column.name!r}, "
                 f"only for {', '.join(map(repr, given))}.",
                 hint="After a change of the replication key, run once with full_refresh.",
                 stream=self.stream.name,
@@ -209,7 +210,8 @@ class Cursor:
             return typed(value, column.type.kind, zoned=self._zoned(column, value))
         except ValueError as error:
             raise BookmarkError(
-                f"stream {self.stream.name!r}: the bookmark {column.name!r} = {shorten(value)} does not "
+                f"stream {self.stream.name!r}: the bookmark {column.name!r} = {shorten(value)} "
+                "does not "
                 f"fit its column ({column.declared}): {error}.",
                 hint="If the column's type has changed, run once with full_refresh.",
                 stream=self.stream.name,
@@ -284,7 +286,8 @@ class Cursor:
                 raise ValueError("stands above every number")  # noqa: TRY301 - one way out for all that is wrong
         except ValueError as error:
             raise SourceError(
-                f"stream {self.stream.name!r}: its largest replication key {column.name!r} = {shorten(value)} {error}, "
+                f"stream {self.stream.name!r}: its largest replication key {column.name!r} = "
+                f"{shorten(value)} {error}, "
                 "so no bookmark can be made of it.",
                 hint="Correct that row, or choose another replication key.",
                 stream=self.stream.name,
@@ -309,8 +312,10 @@ class Cursor:
         if largest is not None:
             names = ", ".join(repr(name) for name in self.stream.cursor)
             raise BookmarkError(
-                f"stream {self.stream.name!r}: the largest {names} of the source is {_shown(largest)}, lower than the "
-                f"bookmark {_shown(self.bookmark)}: rows were deleted, or an older backup was restored.",
+                f"stream {self.stream.name!r}: the largest {names} of the source is "
+                f"{_shown(largest)}, lower than the "
+                f"bookmark {_shown(self.bookmark)}: rows were deleted, or an older backup was "
+                "restored.",
                 hint="Run once with full_refresh to load what the source has now.",
                 stream=self.stream.name,
             )
@@ -372,7 +377,8 @@ def comparable(
     has_order_here = snapshot.dialect in only.get(kind, {snapshot.dialect})
     if kind not in _COMPARABLE or as_text or not has_order_here:
         raise ConfigError(
-            f"stream {stream!r}: {column.name!r} ({column.declared}) has no order that a bookmark could follow.",
+            f"stream {stream!r}: {column.name!r} ({column.declared}) has no order that a bookmark "
+            "could follow.",
             hint="Use an integer, a date or a timestamp as the replication key.",
             stream=stream,
         )

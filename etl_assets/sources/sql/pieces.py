@@ -112,7 +112,8 @@ def checked(texts: "pa.Array", *, stream: str, field: str) -> "pa.Array":
             stream=stream,
             field=field,
             value=found,
-            hint="Correct it in the database, or read the table by a query that says how the text is encoded.",
+            hint="Correct it in the database, or read the table by a query that says how the text "
+            "is encoded.",
         ) from error
     return texts
 

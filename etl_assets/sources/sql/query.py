@@ -89,8 +89,10 @@ class Query:
             return
         told = " and ".join(f"{count} rows whose {name!r} is NULL" for name, count in nulls.items())
         raise SourceError(
-            f"stream {self.stream.name!r}: there are {told}, so an incremental read would never see them.",
-            hint='Use on_null_cursor="exclude" to leave them out, "include" to read them every time (needs a '
+            f"stream {self.stream.name!r}: there are {told}, so an incremental read would never "
+            "see them.",
+            hint='Use on_null_cursor="exclude" to leave them out, "include" to read them every '
+            "time (needs a "
             "primary key), or another replication key.",
             stream=self.stream.name,
         )

@@ -156,7 +156,8 @@ def usable_schemas(snapshot: "Snapshot") -> list[str]:
     if snapshot.dialect != "postgresql":
         return names
     asked = sa.text(
-        "SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE')"
+        "SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, "
+        "'USAGE')"
     )
     usable = set(snapshot.connection.execute(asked).scalars())
     return [name for name in names if name in usable]
@@ -218,7 +219,8 @@ def _partitions(snapshot: "Snapshot", schema: str | None) -> set[str]:
     import sqlalchemy as sa
 
     statement = sa.text(
-        "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "c.relnamespace "
         "WHERE c.relispartition AND n.nspname = coalesce(CAST(:schema AS text), current_schema())"
     )
     return set(snapshot.connection.execute(statement, {"schema": schema}).scalars())
@@ -270,7 +272,8 @@ def _geometries(snapshot: "Snapshot", name: str, schema: str | None) -> set[str]
 
     statement = sa.text(
         "SELECT column_name FROM information_schema.columns WHERE table_name = :name "
-        "AND table_schema = coalesce(:schema, database()) AND (data_type IN ('point', 'linestring', 'polygon') "
+        "AND table_schema = coalesce(:schema, database()) AND (data_type IN ('point', "
+        "'linestring', 'polygon') "
         "OR data_type LIKE 'geom%' OR data_type LIKE 'multi%')"
     )
     return set(snapshot.connection.execute(statement, {"name": name, "schema": schema}).scalars())
@@ -297,6 +300,7 @@ def unknown_types_let_pass(name: str) -> Iterator[None]:
         except sa.exc.SAWarning as warning:
             raise SourceError(
                 f"the table {name!r} has a column that cannot be read: {warning}.",
-                hint="Is there a line break in its name? Rename it, read it by a query, or leave the table out "
+                hint="Is there a line break in its name? Rename it, read it by a query, or leave "
+                "the table out "
                 "(exclude).",
             ) from warning

@@ -158,7 +158,8 @@ class QueryWords:
             return typed(value, kind, zoned=zoned)
         except ValueError as error:
             raise self.error(
-                f"{whose} {column.name!r} = {shorten(value)} does not fit its column ({column.declared}): {error}."
+                f"{whose} {column.name!r} = {shorten(value)} does not fit its column "
+                f"({column.declared}): {error}."
             ) from error
 
     def _bounds(self) -> list[tuple[str, Any]]:
@@ -215,7 +216,8 @@ class QueryWords:
             if name not in self.stream.cursor:
                 key = ", ".join(map(repr, self.stream.cursor))
                 raise self.error(
-                    f"bookmark_property_operators names {name!r}, which is not in its replication key ({key}).",
+                    f"bookmark_property_operators names {name!r}, which is not in its replication "
+                    f"key ({key}).",
                     hint=did_you_mean(name, self.stream.cursor),
                 )
 

@@ -193,7 +193,8 @@ def _keyed(stream: Stream, entry: Mapping[str, Any]) -> Stream:
         return stream
     if len(cursor) != 1:
         raise ConfigError(
-            f"stream {stream.name!r}: it has no cursor of its own, and {cursor!r} is none that can be read by.",
+            f"stream {stream.name!r}: it has no cursor of its own, and {cursor!r} is none that can "
+            "be read by.",
             hint="Choose one field of the stream as cursor_field, or full_refresh.",
             stream=stream.name,
         )
@@ -315,7 +316,8 @@ class _Report:
                 )
             case Truncate() if key not in self._whole or self._status[key] != "STARTED":
                 raise ConfigError(
-                    f"stream {key[1]!r}: its source replaces rows, which Airbyte's protocol cannot say in a read.",
+                    f"stream {key[1]!r}: its source replaces rows, which Airbyte's protocol cannot "
+                    "say in a read.",
                     hint="Read it by full_refresh.",
                     stream=key[1],
                 )

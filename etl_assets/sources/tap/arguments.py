@@ -1,4 +1,4 @@
-"""The command line of a source that is run as a program: Mage's flags, or one of Airbyte's commands."""
+"""The command line of a source as a program: Mage's flags, or one of Airbyte's commands."""
 
 import argparse
 import sys
@@ -43,7 +43,7 @@ _said: ContextVar[Mapping[str, Any]] = ContextVar(
 
 @contextmanager
 def said_by(arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Have the sources that are made here take these arguments, which `main` has read from its command line."""
+    """Have sources that are made here take these arguments, read from the command line."""
     token = _said.set(arguments)
     try:
         yield
@@ -52,15 +52,16 @@ def said_by(arguments: Mapping[str, Any]) -> Iterator[None]:
 
 
 def said_on_the_command_line() -> Mapping[str, Any]:
-    """Return the arguments of the command line that `main` has read; none in a process that is not its own."""
+    """Return the arguments that `main` has read; none in a process that is not its own."""
     return _said.get()
 
 
 def is_called_by_the_program() -> bool:
     """Return whether the script that Python was started with has called `process`, without `main`.
 
-    Such a script may do nothing else than `MySource().process()`, for Mage's sources read `sys.argv`
-    themselves. In a host such as Dagster, pytest or a notebook the command line is somebody else's.
+    Such a script may do nothing else than `MySource().process()`, for Mage's sources read
+    `sys.argv` themselves. In a host such as Dagster, pytest or a notebook the command line is
+    somebody else's.
     """
     if _said.get():
         return False

@@ -26,7 +26,8 @@ SAMPLE_ROWS = 100
 TYPE_SAMPLE_DATA = "SAMPLE_DATA"
 
 _NONE_SELECTED = (
-    "No stream is selected, so nothing is read. Set `selected` to true in the metadata of the catalog's streams "
+    "No stream is selected, so nothing is read. Set `selected` to true in the metadata of the "
+    "catalog's streams "
     "(the entry whose breadcrumb is empty), or name them with --selected_streams_json."
 )
 
@@ -52,9 +53,10 @@ def run_mode(source: Source) -> bool:
 
 
 def catalog_to_sync(source: Source) -> Catalog:
-    """Return the catalog a source was given, with new fields where it takes them, or else the one it discovers.
+    """Return the catalog to sync: the one that the source was given, or else discovers.
 
-    Where streams were named it has those alone: a source that overrides `sync` reads what is in it.
+    A given one has new fields where its streams take them. Where streams were named it has those
+    alone: a source that overrides `sync` reads what is in it.
     """
     given = source.catalog
     catalog = MageCatalog.of(
@@ -111,7 +113,7 @@ def _discover(source: Source) -> None:
 
 
 def _with_sampled(source: Source) -> Catalog | None:
-    """Return the named streams of a source that declares some or none: others get their schema from a sample."""
+    """Return the named streams; one that the source does not declare has a sample's schema."""
     if source.selected_streams is None or _discovers(source):
         return None
     declared = {

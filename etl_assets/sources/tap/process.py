@@ -1,4 +1,4 @@
-"""Mage's `process` and `sync`: what a source does when it is run as a program, `python my_source.py --catalog ...`.
+"""Mage's `process` and `sync`: what a source does as a program, `python my_source.py ...`.
 
 Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets)
 never calls them.
@@ -78,7 +78,7 @@ def sync_catalog(
 def process_stream(
     source: Source, stream: Stream, properties: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the SCHEMA message of a stream whose columns are known, from its schema or by `properties`."""
+    """Write the SCHEMA message of a stream whose schema, or `properties`, say its columns."""
     bookmarks = source._get_bookmarks_for_stream(stream)  # noqa: SLF001 - Mage's hooks, here and below
     followed = source._get_bookmark_properties_for_stream(stream, bookmarks=bookmarks)  # noqa: SLF001
     internal = source.internal_column_schema(stream, bookmarks=bookmarks)
@@ -94,7 +94,7 @@ def process_stream(
 
 
 def sync_stream(source: Source, stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
-    """Write a stream's records, and its bookmark after each batch that is a checkpoint, and at the end."""
+    """Write a stream's records, and its bookmark at each checkpoint and at the end."""
     began = (source.state.get("bookmarks") or {}).get(stream.name) or None
     followed = source._get_bookmark_properties_for_stream(stream)  # noqa: SLF001 - Mage's hook
     read = StreamRead(
@@ -164,7 +164,7 @@ def write_rows(
 def _records(
     stream: Stream, batch: Batch, properties: Mapping[str, Any] | None, internal: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """Return what is written of a batch: the selected columns, or those of `properties` and the source's own."""
+    """Return what is written of a batch: selected columns, or `properties` and internal ones."""
     if properties is None:
         return batch.to_rows(stream)
     columns = dict.fromkeys((*properties, *internal))
@@ -174,7 +174,7 @@ def _records(
 
 @contextmanager
 def _states_by_sync(source: Source) -> Iterator[None]:
-    """Have `write_records` write no STATE: whoever syncs the stream knows better where one may stand."""
+    """Have `write_records` write no STATE: `sync_stream` knows better where one may stand."""
     source.sync_writes_states = True
     try:
         yield
@@ -183,7 +183,10 @@ def _states_by_sync(source: Source) -> Iterator[None]:
 
 
 def _begin_version(source: Source, stream: Stream, *, partial: bool) -> int | None:
-    """Return the version of a full table's rows where the source is asked for it: in milliseconds, so that it grows."""
+    """Return the version of a full table's rows, if the source is asked for one.
+
+    It is a time in milliseconds, so that it grows.
+    """
     source.versions.pop(stream.name, None)
     asked = source.emit_activate_version_messages or source.config.get(
         "emit_activate_version_messages"
@@ -213,7 +216,7 @@ def _tracker(source: Source, stream: Stream, began: Bookmark | None) -> Bookmark
 
 
 def _save(source: Source, stream: Stream, bookmark: Bookmark | None) -> None:
-    """Put a bookmark into the source's state, beside those of the other streams, and write the whole."""
+    """Put a bookmark into the source's state, and write the whole state."""
     if bookmark is None:
         return
     source.state.setdefault("bookmarks", {})[stream.name] = dict(bookmark)

@@ -1,4 +1,4 @@
-"""A source as the program that its script is: a Singer tap with Mage's flags, or one of Airbyte's commands."""
+"""A source as a program: a Singer tap with Mage's flags, or one of Airbyte's commands."""
 
 import sys
 from typing import Any

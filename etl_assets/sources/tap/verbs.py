@@ -1,4 +1,4 @@
-"""The verbs and hooks that a source has because it can be run as a program: Mage's `process`, `sync` and their parts.
+"""The verbs and hooks of a source as a program: Mage's `process`, `sync` and their parts.
 
 What the verbs do reads sources, so it lies above the base class; it is reached when a verb is
 called.
@@ -64,7 +64,10 @@ class ProcessModes:
         return _templates_beside(cls)
 
     def process(self) -> None:
-        """Run the first mode that is set, in the order test, sample, discover, count, templates; without one, sync."""
+        """Run the first mode that is set; without one, sync.
+
+        Their order is test, sample, discover, count, templates.
+        """
         reach("process")(self)
 
     def sync(self, catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
@@ -151,7 +154,7 @@ def take_arguments(source: ProcessModes, given: Mapping[str, Any]) -> None:
 
 
 def writes_messages_itself(source: ProcessModes) -> bool:
-    """Return whether a source writes its Singer messages itself, so that it cannot be read stream by stream."""
+    """Return whether a source writes its Singer messages itself, for all its streams."""
     return overridden_mode(source) is not None
 
 
@@ -169,10 +172,10 @@ def overrides(source: ProcessModes, name: str) -> bool:
 
 
 def comes_in_order(source: ProcessModes, stream: Stream) -> bool:
-    """Return whether rows come in the order of the replication key: the source says so, and somebody chose the key.
+    """Return whether rows come in the order of the replication key.
 
-    Where a catalog entry names no key, it is the only one that its metadata calls valid; nobody
-    promised any order by that one.
+    The source says so, and somebody has chosen the key. Where a catalog entry names no key, it is
+    the only one that its metadata calls valid; nobody promised any order by that one.
     """
     entry = stream.to_dict()
     chosen = (
