@@ -319,10 +319,6 @@ class TestDefinitions:
             ({"split": 1}, "Give a whole number from 2 on"),
             ({"split": 2, "primary_key": []}, "Declare primary_key on the stream"),
             ({"split": 2, "replication_key": []}, "Declare replication_key on the stream"),
-            (
-                {"split": 2, "unique_constraints": ["name"]},
-                "Leave split out, or begin the primary key with one of the unique_constraints",
-            ),
             ({"split": 2, "write_strategy": "append"}, 'Use write_strategy="merge"'),
             ({"split": 2, "schema_contract": "freeze"}, "Leave out one of them"),
         ]
