@@ -74,8 +74,10 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     None for one per batch.
     """
     filters_partitions: bool = False
-    """Rows that are in none of the partitions that are asked for are left out as they are read: by a source that gives
-    all its rows, or by one that cannot tell every row by itself."""
+    """Rows that are in none of the wanted partitions are left out as they are read.
+
+    For a source that gives all its rows, or that cannot tell every row by itself.
+    """
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
     _config: dict[str, Any]
