@@ -66,7 +66,7 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/sources/tap/read.py:_run": "the edge of a connector, which may raise anything: told of its stream",
     "etl_assets/sources/tap/read.py:_TapThread._body": "a thread's error is raised again by who waits for it",
     "etl_assets/sources/source_read.py:SourceRead.open": "the edge of a connector, which may raise anything: wrapped",
-    "etl_assets/sources/read.py:StreamRead.open": "the edge of a connector, which may raise anything: wrapped by name",
+    "etl_assets/sources/read.py:StreamRead._open": "the edge of a connector, which may raise anything: wrapped by name",
 }
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc"}
