@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from etl_assets import configuring
+from etl_assets.arguments import FLAG, PLACE, checked
 
 
 class ConnectorBase:
@@ -67,6 +68,7 @@ class ConnectorBase:
             config = self.get_config()
         configuring.validate(self, config)
 
+    @checked(output_file=PLACE, stderr=FLAG)
     def print_config_spec(
         self,
         format: Literal["yaml", "json"] = "yaml",  # noqa: A002 - PyAirbyte's name

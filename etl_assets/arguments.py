@@ -42,6 +42,7 @@ def checked(**kinds: Kind) -> Callable[[Callable[_Given, _Made]], Callable[_Give
 
     def decorated(function: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
         signature = inspect.signature(function)
+        name_of_call = _called(function)
         defaults = {name: each.default for name, each in signature.parameters.items()}
         any_word = inspect.Parameter.VAR_KEYWORD
         own = [
@@ -56,16 +57,22 @@ def checked(**kinds: Kind) -> Callable[[Callable[_Given, _Made]], Callable[_Give
                 bound = signature.bind(*args, **given).arguments
             except TypeError as error:
                 raise ArgumentTypeError(
-                    f"{function.__name__}: {error}.", hint=hint_for(given.keys() - set(own), own)
+                    f"{name_of_call}: {error}.", hint=hint_for(given.keys() - set(own), own)
                 ) from None
             for name in kinds.keys() & bound.keys():
                 if not (bound[name] is None and defaults[name] is None):
-                    check(function.__name__, name, bound[name], kinds[name])
+                    check(name_of_call, name, bound[name], kinds[name])
             return function(*args, **given)
 
         return called
 
     return decorated
+
+
+def _called(function: Callable[..., Any]) -> str:
+    """Return what a script calls to call a function: of `__init__` it is the class."""
+    class_, _, name = function.__qualname__.rpartition(".")
+    return class_.rpartition(".")[2] if name == "__init__" else name
 
 
 def check(called: str, name: str, value: Any, kind: Kind) -> None:
@@ -80,6 +87,12 @@ def check(called: str, name: str, value: Any, kind: Kind) -> None:
         raise ArgumentTypeError(
             f"{called}: {name} must be {words}, not of the type {type(value).__name__}."
         )
+    if kind is NAMES and not isinstance(value, str):
+        for one in value:
+            if not isinstance(one, str):
+                raise ArgumentTypeError(
+                    f"{called}: {name} must be {words}, but one in it is of the type {type(one).__name__}."
+                )
 
 
 def check_number(called: str, name: str, value: Any, kind: Kind) -> None:

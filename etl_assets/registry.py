@@ -129,17 +129,26 @@ def _distribution(point: EntryPoint) -> str:
 
 
 _ABOVE = {
+    "AirbyteSource": "sources.airbyte.source",
     "CacheBase": "caches.base",
     "Destination": "destinations.base",
+    "SingerSource": "sources.singer.source",
     "create_tables": "scripts.reading",
+    "load_streams": "sources.together",
     "print_samples": "scripts.reading",
+    "process": "sources.tap.process",
+    "process_stream": "sources.tap.process",
     "read": "scripts.reading",
     "records": "scripts.reading",
+    "run_source": "sources.tap.program",
     "samples": "scripts.reading",
     "singer_targets": "mage.singer_targets",
     "stream_assets": "assets.factory",
+    "sync_catalog": "sources.tap.process",
+    "sync_stream": "sources.tap.process",
     "to_io_manager": "assets.io_manager",
     "write": "scripts.writing",
+    "write_rows": "sources.tap.process",
 }
 """Where each name is at home, below `etl_assets`."""
 

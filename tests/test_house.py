@@ -54,7 +54,7 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/assets/metadata.py:decoration": "what decorates an event never fails the sync it tells of",
     "etl_assets/cli.py:main": "the top of the command line: whatever a project raises becomes one redacted line",
     "etl_assets/destinations/arguments.py:run_destination": "the top of a program: whatever a hook raises is masked",
-    "etl_assets/sources/tap/arguments.py:run_source": "the top of a program: whatever a hook raises is masked",
+    "etl_assets/sources/tap/program.py:run_source": "the top of a program: whatever a hook raises is masked",
     "etl_assets/destinations/duckdb/destination.py:DuckDBDestination.transaction": "around the rollback",
     "etl_assets/destinations/target_read.py:PipeRead.activate": "the edge of a hook, which may raise anything",
     "etl_assets/sources/tap/process.py:sync_catalog": "the edge of a connector's hooks: the other streams go on",
@@ -65,7 +65,7 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/sources/tap/read.py:_run": "the edge of a connector, which may raise anything: told of its stream",
     "etl_assets/sources/tap/read.py:_TapThread._body": "a thread's error is raised again by who waits for it",
     "etl_assets/sources/source_read.py:SourceRead.open": "the edge of a connector, which may raise anything: wrapped",
-    "etl_assets/sources/read.py:StreamRead.open": "the edge of a connector, which may raise anything: wrapped by name",
+    "etl_assets/sources/read.py:StreamRead._open": "the edge of a connector, which may raise anything: wrapped by name",
 }
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc"}

@@ -18,8 +18,6 @@ PACKAGE = ROOT / "etl_assets"
 KNOWN = {
     "a destination and its modes as a program": r"etl_assets\.destinations\.(airbyte|arguments|base|connector|process|"
     r"rows|singer|states|target\w*)",
-    "a source and its modes as a program": r"etl_assets\.sources\.(airbyte\.source|base|connector|read|singer\.source|"
-    r"source_read|together|tap\.\w+)",
 }
 """Circles that are left: the base class has Mage's modes, which make and read objects of the base class."""
 

@@ -18,7 +18,7 @@ from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
-from etl_assets.sources.sql.source import SqlSource
+from etl_assets.sources.sql.routes import Route
 from etl_assets.sync import sync
 from etl_assets.sync_source import StreamPlan, sync_source
 from tests.servers import POSTGRES
@@ -63,13 +63,13 @@ def test_a_read_of_many_fetches_no_row_where_nothing_is_new(
     into = DuckDBDestination(str(tmp_path / "w.duckdb"))
     first = together(made.source(), into, ORDERS)
     asked: list[Any] = []
-    tables = SqlSource._tables
+    tables = Route.tables
 
     def noted(*given: Any) -> Any:
         asked.append(given)
         return tables(*given)
 
-    monkeypatch.setattr(SqlSource, "_tables", noted)
+    monkeypatch.setattr(Route, "tables", noted)
     second = together(made.source(), into, ORDERS)
     assert (first.records_read, second.records_read, asked) == (9, 0, [])
     assert second.bookmark == first.bookmark == {"at": "2026-01-01T04:00:00"}

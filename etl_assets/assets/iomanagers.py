@@ -1,13 +1,14 @@
 """IO managers as Dagster resources, derived from the options of a destination: made, not written."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
+from typing import Any, ClassVar, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, Field, PrivateAttr, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticUndefined
 from typing_extensions import override
 
+from etl_assets.arguments import refuse_positional
 from etl_assets.assets.dagster_private import attempts, retry_policy
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import DestinationIOManager
@@ -26,10 +27,14 @@ from etl_assets.secrets.option import masked_value, wrap_secrets
 class DerivedIOManager(dg.ConfigurableIOManager):
     """An IO manager whose fields are the options of a destination."""
 
-    if TYPE_CHECKING:
+    def __init__(self, *given: Any, **fields: Any) -> None:
+        """Take the options of the destination; a subclass that was made has them as fields.
 
-        def __init__(self, **fields: Any) -> None:
-            """Take the options of the destination; a subclass that was made has them as fields."""
+        Raises:
+            ArgumentTypeError: One is given without its name.
+        """
+        refuse_positional(type(self).__name__, given, type(self).model_fields)
+        super().__init__(**fields)
 
     destination_class: ClassVar[type[Destination]]
     _manager: DestinationIOManager | None = PrivateAttr(default=None)

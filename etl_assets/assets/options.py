@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import dagster as dg
 
+from etl_assets.arguments import checked
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.contract import EVOLVES, SchemaContract
@@ -153,6 +154,10 @@ class StreamOptions:
         if self.types is not None:
             changes["types"] = {**stream.types, **types_of(self.types, stream.name)}
         return stream.replace(**changes) if changes else stream
+
+
+# An unknown word is an error of ours that names the nearest; the dataclass has written the rest.
+StreamOptions.__init__ = checked()(StreamOptions.__init__)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)

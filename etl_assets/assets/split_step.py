@@ -104,6 +104,11 @@ def _check(binding: Binding, destination: Destination | None, *, together: bool)
             "a split needs a primary key, by which it is split",
             "Declare primary_key on the stream.",
         )
+    elif stream.unique_constraints and stream.primary_key[0] not in stream.unique_constraints:
+        # Two rows with one key could be in two ranges, and both would be published.
+        key = ", ".join(map(repr, stream.unique_constraints))
+        problem = f"its rows are merged by unique_constraints ({key}), and split by {stream.primary_key[0]!r}"
+        hint = "Leave split out, or begin the primary key with one of the unique_constraints."
     elif not stream.cursor:
         problem = "a split needs a replication key: what changes while it is read is found by the next run"
         hint = "Declare replication_key on the stream."
@@ -304,6 +309,10 @@ class _Steps:
         )
         table, partition = plan.tables[int(number)], plan.partition(int(number))
         start = resolve_start(read, database, full_refresh=True, table=table, partition=partition)
+        # A full refresh by "auto" replaces what an earlier attempt has left, and keeps the newest
+        # image of each key, as a sync in one step does. Who asks for "replace" has them all.
+        wanted = WriteStrategy(binding.writing.strategy)
+        strategy = wanted if wanted is WriteStrategy.REPLACE else WriteStrategy.AUTO
         name = f"{read.stream.full_name} [{number}]"
         with RunObserver(
             context, source=read.source_name, stream=name, destination=None
@@ -312,7 +321,7 @@ class _Steps:
                 read,
                 database,
                 start=start,
-                strategy=WriteStrategy.REPLACE,
+                strategy=strategy,
                 run_id=context.run.run_id,
                 table=table,
                 partition=partition,

@@ -188,7 +188,7 @@ def image_of(
 ) -> RepeatedKeys | None:
     """Settle which of several images of a key in one read its table is to have.
 
-    None where no key can come twice.
+    None where all are wanted, or where a merge itself keeps the right one.
 
     Args:
         read: What is read.
@@ -201,17 +201,22 @@ def image_of(
         `last` also where there is no replication key.
     """
     stream = read.stream
-    merges = strategy is WriteStrategy.MERGE or (
+    is_keyed = bool(stream.unique_constraints or stream.primary_key)
+    would_merge = wanted in {WriteStrategy.AUTO, WriteStrategy.MERGE}
+    replaces_merged = (
         strategy is WriteStrategy.REPLACE
-        and wanted in {WriteStrategy.AUTO, WriteStrategy.MERGE}
+        and would_merge
+        and is_keyed
         and stream.method != "FULL_TABLE"
-        and bool(stream.unique_constraints or stream.primary_key)
     )
-    if (
-        not merges or read.ordered
-    ):  # a database's own order by the replication key: the last image is the newest
+    if strategy is not WriteStrategy.MERGE and not replaces_merged:
         return None
-    return "last" if repeated_keys == "last" or is_log(stream) or not stream.cursor else "newest"
+    if read.ordered:
+        # A database's own order by the replication key: the last image is the newest, and a merge
+        # keeps that one.
+        return "last" if replaces_merged else None
+    goes_by_arrival = repeated_keys == "last" or is_log(stream) or not stream.cursor
+    return "last" if goes_by_arrival else "newest"
 
 
 def is_log(stream: Stream) -> bool:

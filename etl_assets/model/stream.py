@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, TypeVar
 
+from etl_assets.arguments import checked
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.model.catalog_entries import (
     arguments_of,
@@ -97,6 +98,7 @@ class Stream:
     metadata: tuple[dict[str, Any], ...]
     extra: dict[str, Any]
 
+    @checked()
     def __init__(  # noqa: PLR0913 - the words of three protocols
         self,
         name: str,

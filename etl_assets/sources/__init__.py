@@ -22,7 +22,7 @@ _HOME = {
     "get_source": "connectors",
 }
 _MODULES = {"base", "registry", "util"}
-"""Modules that scripts written for PyAirbyte reach by `ab.sources.registry`, without an import of their own."""
+"""What scripts written for PyAirbyte reach as `ab.sources.registry`, without importing it."""
 
 __all__ = [
     "ConnectorMetadata",

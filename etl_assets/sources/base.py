@@ -14,19 +14,16 @@ from etl_assets.model.key_ranges import KeyRanges
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import remember_config
+from etl_assets.registry import reach
 from etl_assets.secrets.references import ResolvedConfig
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.messages import write_records, write_schema, write_state
-from etl_assets.sources.tap.arguments import run_source, said_on_the_command_line
-from etl_assets.sources.tap.modes import MODES, take_arguments
-from etl_assets.sources.tap.process import ProcessModes
+from etl_assets.sources.tap.arguments import said_on_the_command_line
+from etl_assets.sources.tap.verbs import MODES, ProcessModes, take_arguments
 from etl_assets.sources.verbs import Verbs
 
 __all__ = ["Source", "main", "write_records", "write_schema", "write_state"]
-
-main = run_source
-"""Mage's entry point: `if __name__ == "__main__": main(MySource)`."""
 
 
 class Source(ProcessModes, DiscoveryHooks, Verbs):
@@ -44,8 +41,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             yield [{"id": 1, "name": "Ada", "updated_at": "2026-01-01T00:00:00Z"}]
     ```
 
-    `Source(executor, name, config, *, config_change_callback, streams, validate, cursor_key_overrides,
-    primary_key_overrides)`, as PyAirbyte has it, makes a `ConnectorSource`.
+    `Source(executor, name, config, *, config_change_callback, streams, validate,
+    cursor_key_overrides, primary_key_overrides)`, as PyAirbyte has it, makes a `ConnectorSource`.
 
     Args:
         args: Ignored; Mage's first parameter.
@@ -77,32 +74,28 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     None for one per batch.
     """
     filters_partitions: bool = False
-    """Rows that are in none of the partitions that are asked for are left out as they are read: by a source that gives
-    all its rows, or by one that cannot tell every row by itself."""
+    """Rows that are in none of the wanted partitions are left out as they are read.
+
+    For a source that gives all its rows, or that cannot tell every row by itself.
+    """
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
-    catalog: Catalog | None
-    config_is_missing: bool
     _config: dict[str, Any]
-    query: dict[str, Any]
-    selected_streams: list[str] | None
-    state: dict[str, Any]
-    should_test_connection: bool
-    load_sample_data: bool
-    discover_mode: bool
-    discover_streams_mode: bool
-    count_records_mode: bool
-    show_templates: bool
     runs_ahead: ClassVar[bool] = False
     """Its records are made whether or not they are taken: reading on takes nothing from anybody."""
     granularity: Literal["stream", "source"] = "stream"
-    """What one read serves: a single stream (`load_data`), or all streams of a run (`load_streams`)."""
+    """What one read serves: one stream (`load_data`), or all streams of a run (`load_streams`)."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Make an object; of `Source(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
+        """Make a source; an executor, as in PyAirbyte's call, makes one that runs a connector.
+
+        That call is `Source(executor, name, config)`.
+        """
         executor = options.get("executor", given[0] if given else None)
-        connector = _connector_class(executor) if cls is Source and executor is not None else None
-        made: Self = super().__new__(connector or cls)
+        kind: type[Any] = cls
+        if cls is Source and executor is not None:
+            kind = _connector_class(executor) or cls
+        made: Self = super().__new__(kind)
         return made
 
     def __init__(  # noqa: PLR0913 - the parameters of Mage, and ours
@@ -162,7 +155,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config with its references resolved, anew at each access, so that a rotated secret is seen."""
+        """The config, whose references are resolved at each access: a rotated secret is seen."""
         resolved = ResolvedConfig(self._config)
         remember_config(resolved)
         return resolved
@@ -172,9 +165,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         self._config = dict(value)
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(name={self.name!r})"  # never the config: it may hold a secret
-        )
+        # Never the config: it may hold a secret.
+        return f"{type(self).__name__}(name={self.name!r})"
 
     # Hooks
 
@@ -223,10 +215,10 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
                 `_start_date`, `_end_date`.
             kwargs: `start_date`: the config's, as a datetime, where nothing was read before;
                 `sample_data`: True where some rows are enough; and room for what later versions
-                    pass. A hook that names `request` among its
-                parameters is told what is asked for beside the bookmark (`model/request.py`); one
-                that names `window` is given the `TimeWindow` of the partition that is read, which
-                `query` has as `_start_date` and `_end_date` too (the end excluded).
+                pass. A hook that names `request` among its parameters is told what is asked for
+                beside the bookmark (`model/request.py`). One that names `window` is given the
+                `TimeWindow` of the partition that is read, which `query` has as `_start_date` and
+                `_end_date` too (the end excluded).
         """
         raise NotImplementedError(
             f"{type(self).__name__} must override load_data to read {stream.name!r}."
@@ -235,7 +227,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     def load_streams(
         self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
     ) -> Iterator[Event]:
-        """Yield the events of many streams that share a process, a connection or a state (`granularity = "source"`).
+        """Yield the events of many streams that share a process, a connection or a state.
+
+        This serves a source whose `granularity` is `source`.
 
         By default a source that writes Singer messages is run as a tap, and any other reads one
         stream after the other.
@@ -250,11 +244,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             kwargs: Room for what later versions pass.
         """
         del kwargs
-        from etl_assets.sources.together import (
-            load_streams,
-        )  # it reads sources, so it lies above them
-
-        return load_streams(self, streams, state)
+        events: Iterator[Event] = reach("load_streams")(self, streams, state)
+        return events
 
     def count_records(
         self,
@@ -277,9 +268,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         """Return which streams have something new, for a sensor; None where the source cannot tell.
 
         By default `count_records` is asked: of a full table for another number of rows than were
-            loaded, of an
-        incremental stream for more than the one row that is the bookmark. A source whose
-        replication key has many equal values SHOULD override this and compare its largest one.
+        loaded, of an incremental stream for more than the one row that is the bookmark. A source
+        whose replication key has many equal values SHOULD override this and compare its largest
+        one.
 
         Args:
             bookmarks: The stored bookmark of each stream asked about.
@@ -300,10 +291,10 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         return answers
 
     def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
-        """Split a stream into ranges of its key, which `load_data` MUST then take one by one as `query["_range"]`.
+        """Split a stream into ranges of its key.
 
-        The bookmark beside them MUST be taken before the first of them is read, or in the same
-        snapshot.
+        `load_data` MUST take them one by one as `query["_range"]`. The bookmark beside them MUST be
+        taken before the first of them is read, or in the same snapshot.
         """
         del parts
         raise ConfigError(
@@ -312,7 +303,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         )
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
-        """Return whether the engine behind this source itself orders such a read by the replication key.
+        """Return whether a read is ordered by the replication key, by the engine behind the source.
 
         Only then is the largest key so far a safe checkpoint. A filter in the query makes it False:
         rows it leaves out would be lost behind the bookmark.
@@ -321,27 +312,35 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         return False
 
 
-def _connector_class(executor: Any) -> Any:
-    """Return the class of sources that an executor starts.
+def main(source_class: type[Source], **kwargs: Any) -> None:
+    """Run a source as a program; the exit code is 1 if it fails.
 
-    None for anything else, such as Mage's `args`.
+    A script ends with `if __name__ == "__main__": main(MySource)`. It is a Singer tap with Mage's
+    flags, and an Airbyte source where the first word of the command line is one of Airbyte's
+    commands.
+
+    Args:
+        source_class: The class.
+        kwargs: Passed to it; what the command line says wins over them.
     """
+    reach("run_source")(source_class, **kwargs)
+
+
+def _connector_class(executor: object) -> type[Source] | None:
+    """Return the class for what an executor starts; None for other objects, as Mage's `args`."""
     from etl_assets.connectors.executors import Executor
 
     if not isinstance(executor, Executor):
         return None
-    if executor.protocol == "singer":
-        from etl_assets.sources.singer.source import SingerSource
-
-        return SingerSource
-    from etl_assets.sources.airbyte.source import AirbyteSource
-
-    return AirbyteSource
+    name = "SingerSource" if executor.protocol == "singer" else "AirbyteSource"
+    found: type[Source] = reach(name)
+    return found
 
 
 def _check_name(name: str | None) -> None:
     if name is not None and not re.fullmatch(r"[^\W\d]\w*", name):
         raise ConfigError(
             f"The source name {name!r} is not a word.",
-            hint="Use letters, digits and '_': it names the schema, the group and the stored state.",
+            hint="Use letters, digits and '_': it names the schema, the group and the stored "
+            "state.",
         )

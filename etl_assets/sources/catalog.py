@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 _SCHEMA_WORDS = frozenset(
     {
-        "additionalProperties", "anyOf", "default", "description", "exclusiveMaximum", "exclusiveMinimum", "format",
-        "inclusion", "maxLength", "maximum", "minLength", "minimum", "multipleOf", "patternProperties", "selected",
-        "type",
+        "additionalProperties", "anyOf", "default", "description", "exclusiveMaximum",
+        "exclusiveMinimum", "format", "inclusion", "maxLength", "maximum", "minLength", "minimum",
+        "multipleOf", "patternProperties", "selected", "type",
     }
 )  # fmt: skip
 _WRITTEN_IF_ANY = frozenset(
@@ -43,9 +43,10 @@ _LISTS = ("primary_key", "bookmark_properties", "unique_constraints", "partition
 
 
 class Schema(dict[str, Any]):
-    """A JSON Schema that also answers as Singer's `Schema` does: `schema.type`, `schema.properties["id"].format`.
+    """A JSON Schema that also answers as Singer's `Schema` does.
 
-    Setting such an attribute changes the schema.
+    `schema.type` is its type, `schema.properties["id"].format` the format of a field. Setting such
+    an attribute changes the schema.
     """
 
     def __init__(self, *given: Any, **words: Any) -> None:
@@ -85,7 +86,9 @@ class Schema(dict[str, Any]):
 
 
 class CatalogEntry(Stream):
-    """A stream with Mage's words, which can be changed: `entry.schema = ...`, `entry.metadata.append(...)`.
+    """A stream with Mage's words, which can be changed.
+
+    Both `entry.schema = ...` and `entry.metadata.append(...)` change it.
 
     Args:
         tap_stream_id: The stream's name.
@@ -251,9 +254,10 @@ class Catalog(OwnCatalog):
     @property
     @override
     def streams(self) -> list[Stream]:
-        """All streams, in order: a list, and what changes it changes the catalog (`catalog.streams.append(entry)`).
+        """All streams, in order.
 
-        Setting it sets the catalog's streams.
+        What changes the list changes the catalog (`catalog.streams.append(entry)`). Setting it sets
+        the catalog's streams.
 
         Raises:
             ConfigError: On a change: two streams have the same key. The catalog stays as it was.
@@ -275,7 +279,7 @@ class Catalog(OwnCatalog):
 
     @classmethod
     def of(cls, found: Any) -> "Catalog":
-        """Return what a source calls its catalog as one with Mage's words: one of ours, or plain dicts."""
+        """Return a catalog of ours, or one of plain dicts, as one with Mage's words."""
         if isinstance(found, cls):
             return found
         return cls.from_dict(found) if isinstance(found, Mapping) else cls._copy_of(found)
@@ -378,7 +382,8 @@ def _telling(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "__delitem__", "__iadd__", "__setitem__", "append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"
+    "__delitem__", "__iadd__", "__setitem__", "append", "clear", "extend", "insert", "pop",
+    "remove", "reverse", "sort",
 ):  # fmt: skip
     setattr(_Entries, _name, _telling(_name))
 

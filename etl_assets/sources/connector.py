@@ -146,7 +146,8 @@ class ConnectorSource(ConnectorHost, Source):
                         raise error
                 case Truncate():
                     raise ConfigError(
-                        f"stream {stream.name!r}: its source replaces rows, which a read of one stream cannot say.",
+                        f"stream {stream.name!r}: its source replaces rows, which a read of one "
+                        "stream cannot say.",
                         hint='Read it with granularity="source".',
                         stream=stream.name,
                     )
@@ -156,7 +157,9 @@ class ConnectorSource(ConnectorHost, Source):
             )
 
     def completed(self, streams: Sequence[Stream]) -> list[Stream]:
-        """Return the streams with what the connector says of those that were only named: it is asked, if there are any.
+        """Return the streams with what the connector says of those that were only named.
+
+        It is asked only if there are such streams.
 
         Raises:
             ConfigError: It has no such stream.

@@ -1,4 +1,4 @@
-"""Mage's hooks of discovery: catalog entries out of schema files that lie beside the source's class."""
+"""Mage's hooks of discovery: catalog entries from schema files beside the source's class."""
 
 import inspect
 import logging
@@ -134,7 +134,8 @@ def schemas_beside(class_: type, folder_name: str) -> dict[str, Schema]:
     if not folder.is_dir():
         if folder_name != DiscoveryHooks.schemas_folder:
             _log.warning(
-                "There is no folder of schemas '%s': schemas_folder is looked for beside the file of %s.",
+                "There is no folder of schemas '%s': schemas_folder is looked for beside the file "
+                "of %s.",
                 folder,
                 class_.__name__,
             )
@@ -168,7 +169,7 @@ def with_columns(stream: Stream, columns: Mapping[str, Mapping[str, Any]]) -> St
 
 
 def with_new_fields(source: Any, catalog: OwnCatalog) -> OwnCatalog:
-    """Return a catalog whose streams with `auto_add_new_fields` have the columns that the source has today."""
+    """Return a catalog where streams with `auto_add_new_fields` have today's columns."""
     names = [stream.name for stream in catalog.values() if stream.auto_add_new_fields]
     if not names:
         return catalog

@@ -33,7 +33,10 @@ _writer: ContextVar[Writer] = ContextVar("etl_assets_message_writer", default=to
 
 @contextmanager
 def messages_to(writer: Writer) -> Iterator[None]:
-    """Have the messages of this context written by `writer`, those too that are printed to standard output."""
+    """Have the messages of this context written by `writer`.
+
+    Messages that are printed to standard output are among them.
+    """
     token = _writer.set(writer)
     try:
         if writer is to_stdout:

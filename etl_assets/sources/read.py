@@ -26,7 +26,7 @@ from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import Writer, current_writer, messages_to
-from etl_assets.sources.tap.process import ProcessModes, comes_in_order, overridden_mode
+from etl_assets.sources.tap.verbs import comes_in_order, overridden_mode, overrides
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""
@@ -211,15 +211,14 @@ class StreamRead:
             records.close()  # at once, not when it is collected: it may hold a connection
 
     def _listened(self, items: Iterator[Any], heard: "_Heard") -> Generator[Any, None, None]:
-        """Yield the items; messages that the source writes on the way are refused, or go where they should."""
+        """Yield the items; messages that come on the way are refused, or go where they should."""
         writer = self._writer(heard)
         try:
             while True:
                 with messages_to(writer):
                     item = next(items, _END)
-                _raise(
-                    heard.refused
-                )  # also where the source has caught what the message had raised
+                # Also where the source has caught what the message had raised.
+                _raise(heard.refused)
                 while heard.bookmarks:
                     yield Batch([], bookmark=heard.bookmarks.pop(0))
                 if item is _END:
@@ -230,16 +229,11 @@ class StreamRead:
                 items.close()
 
     def _own_bookmark(self, message: Message) -> Bookmark | None:
-        """Return the bookmark of a STATE that `load_data` writes about this stream alone.
-
-        It covers all rows before.
-        """
+        """Return the bookmark of a STATE about this stream alone, which covers all rows before."""
         value = message.value if isinstance(message, StateMessage) else None
-        bookmarks = (
-            value.get("bookmarks")
-            if isinstance(value, Mapping) and value.keys() == {"bookmarks"}
-            else None
-        )
+        if not isinstance(value, Mapping) or value.keys() != {"bookmarks"}:
+            return None
+        bookmarks = value["bookmarks"]
         if not isinstance(bookmarks, Mapping) or bookmarks.keys() != {self.stream.name}:
             return None
         found = bookmarks[self.stream.name]
@@ -262,12 +256,13 @@ class StreamRead:
         return refuse
 
     def _tell_left_out(self, batch: Batch, told: set[str]) -> None:
-        """Warn of columns that were left out though nobody has said a word of them: only others were selected."""
+        """Warn of columns that are left out only because others were selected."""
         for name in batch.left_out:
             if name not in told:
                 told.add(name)
                 self.source.logger.warning(
-                    "stream %r: the column %r is not in the schema and is left out, because only others are selected",
+                    "stream %r: the column %r is not in the schema and is left out, because only "
+                    "others are selected",
                     self.stream.name,
                     name,
                 )
@@ -289,7 +284,7 @@ class StreamRead:
 
 
 def asked_for(partitions: Partitions) -> Iterator[tuple[dict[str, Any], TimeWindow | None]]:
-    """Yield what a source is asked for to read partitions: a query and a window for each call of `load_data`.
+    """Yield a query and a window for each call of `load_data` that reads partitions.
 
     Windows that follow each other are one call; each value is a call of its own.
     """
@@ -308,7 +303,7 @@ def _text(moment: datetime) -> str:
 
 
 def refuse_tap(source: Source) -> None:
-    """Raise an error for a source that writes Singer messages itself: it cannot be read stream by stream.
+    """Refuse a source that writes Singer messages itself, to be read stream by stream.
 
     Raises:
         ConfigError: It does.
@@ -322,8 +317,10 @@ def tap_error(source: Source, why: str) -> ConfigError:
     """Return the error for a source that writes Singer messages itself."""
     name = type(source).__name__
     return ConfigError(
-        f"{name} cannot be read stream by stream: {why}, which stands for Singer messages of its own.",
-        hint="Read all its streams in one step (`granularity='source'`, on the class where `load_data` writes them), "
+        f"{name} cannot be read stream by stream: {why}, which stands for Singer messages of its "
+        "own.",
+        hint="Read all its streams in one step (`granularity='source'`, on the class where "
+        "`load_data` writes them), "
         f"have `load_data` yield the rows, or run it as a tap: main({name}), piped into a target.",
     )
 
@@ -331,14 +328,12 @@ def tap_error(source: Source, why: str) -> ConfigError:
 def _followed(
     source: Source, stream: Stream, batches: Iterable[Batch], bookmark: Bookmark | None
 ) -> Iterator[Batch]:
-    """Yield batches, with the bookmark of the fields by which the source says it is followed, if not by its key.
+    """Yield batches, with the bookmark of the fields by which the source says it is followed.
 
-    Mage's PostgreSQL source names its position in the log so.
+    Where that is its replication key, they are left as they are. Mage's PostgreSQL source names its
+    position in the log so.
     """
-    if (
-        type(source)._get_bookmark_properties_for_stream  # noqa: SLF001
-        is ProcessModes._get_bookmark_properties_for_stream  # noqa: SLF001
-    ):
+    if not overrides(source, "_get_bookmark_properties_for_stream"):
         yield from batches
         return
     entry = CatalogEntry.of(stream, selected=True)
@@ -386,7 +381,7 @@ def _within(batches: Iterable[Batch], partitions: Partitions, stream: Stream) ->
 
 
 def takes_partitions(source: Source) -> bool:
-    """Return whether a source can be told which partitions are wanted, or leaves out what is in none."""
+    """Return whether a source can be told the wanted partitions, or leaves out what is in none."""
     if source.filters_partitions:
         return True
     if type(source).load_data is Source.load_data:
@@ -397,9 +392,9 @@ def takes_partitions(source: Source) -> bool:
 
 
 def _knows(source: Source, name: str) -> bool:
-    """Return whether `load_data` names a parameter, here or in a class that this one builds upon.
+    """Return whether `load_data` names a parameter, here or in a base class.
 
-    Any other would hand it on with its `**kwargs` to something that does not expect it.
+    Any other hook would hand it on with its `**kwargs` to something that does not expect it.
     """
     hooks = [vars(kind)["load_data"] for kind in type(source).__mro__ if "load_data" in vars(kind)]
     return any(name in inspect.signature(hook).parameters for hook in hooks)

@@ -1,4 +1,4 @@
-"""What the verbs about a source's streams do: which there are, which are selected, by which keys."""
+"""What the verbs about streams do: which there are, which are selected, by which keys."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def catalog_of(source: Any) -> Catalog:
-    """Return all streams of a source, asked for once, as they were declared and with the keys that were set by hand."""
+    """Return all streams of a source, which is asked for them once.
+
+    They are as they were declared, with the keys that were set by hand.
+    """
     if source.found_catalog is None:
         configuring.get_config(source)
         source.found_catalog = with_declared(
@@ -77,7 +80,10 @@ def with_declared(found: Catalog, declared: Catalog) -> Catalog:
 
 
 def forget(source: Any) -> None:
-    """Forget what a source with another config said, and select what was to be selected once there is one."""
+    """Forget what a source with another config said.
+
+    What was to be selected as soon as there is a config is selected now.
+    """
     source.found_catalog = None
     wanted, source.to_select = source.to_select, None
     if wanted is not None:
@@ -178,7 +184,10 @@ def _one(source: Any, catalog: Catalog, name: str) -> Stream:
 
 
 def with_own_keys(stream: Stream) -> Stream:
-    """Return a stream without keys inside of other fields: those have columns in tables, and none in its records."""
+    """Return a stream without keys inside of other fields.
+
+    Those have columns in tables, and none in its records.
+    """
     known = (stream.schema or {}).get("properties")
     return (
         stream.replace(primary_key=[key for key in stream.primary_key if key in known])

@@ -14,7 +14,7 @@ from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog
-from etl_assets.sources.tap.process import writes_messages_itself
+from etl_assets.sources.tap.verbs import writes_messages_itself
 
 
 class SourceRead:
@@ -65,7 +65,8 @@ class SourceRead:
             raise
         except Exception as error:  # noqa: BLE001 - a connector may raise anything; this is its edge
             raise StreamReadError(
-                f"reading from {self.source_name!r} failed: {type(error).__name__}: {redact(str(error))}"
+                f"reading from {self.source_name!r} failed: {type(error).__name__}: "
+                f"{redact(str(error))}"
             ) from shown_cause(error)
         finally:
             if (
@@ -102,5 +103,8 @@ def first_of(source: Source, stream: Stream, source_name: str) -> None:
 
 
 def reads_together(source: Source) -> bool:
-    """Return whether a source needs one read for its streams: it says so, or writes its Singer messages itself."""
+    """Return whether a source needs one read for all its streams.
+
+    It says so, or writes its Singer messages itself.
+    """
     return source.granularity == "source" or writes_messages_itself(source)

@@ -1,4 +1,4 @@
-"""Many streams of a source that has no way of its own to read them at once: as a tap, or one after the other."""
+"""Many streams of a source without a way to read them at once: as a tap, or one by one."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,8 +9,8 @@ from etl_assets.model.request import NO_REQUEST
 from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
-from etl_assets.sources.tap.process import writes_messages_itself
 from etl_assets.sources.tap.read import tap_events
+from etl_assets.sources.tap.verbs import writes_messages_itself
 
 
 def load_streams(source: Source, streams: Sequence[Stream], state: SourceState) -> Iterator[Event]:

@@ -11,7 +11,9 @@ def get_standard_metadata(
     stream_id: str | None = None,
     valid_replication_keys: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the metadata of a stream as Singer's discovery has it: nothing is said of selection, keys are automatic.
+    """Return the metadata of a stream as Singer's discovery has it.
+
+    Nothing is said of selection; keys are automatic.
 
     Args:
         key_properties: The primary key.

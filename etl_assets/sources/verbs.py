@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from typing_extensions import override
 
 from etl_assets._connector_base import ConnectorBase
-from etl_assets.arguments import COUNT, KEY, STREAM, checked
+from etl_assets.arguments import COUNT, FLAG, KEY, NAMES, STREAM, TEXT, checked
 from etl_assets.datasets import InMemoryDataset, LazyDataset
 from etl_assets.model.catalog import Catalog
 from etl_assets.registry import reach
@@ -182,7 +182,13 @@ class ReadVerbs:
         )
         return found
 
-    @checked(title_property=(str, "the name of a field"))
+    @checked(
+        stream=STREAM,
+        title_property=(str, "the name of a field"),
+        content_properties=NAMES,
+        metadata_properties=NAMES,
+        render_metadata=FLAG,
+    )
     def get_documents(
         self,
         stream: str,
@@ -192,12 +198,12 @@ class ReadVerbs:
         *,
         render_metadata: bool = False,
     ) -> "Iterable[Document]":
-        """The records of a stream as documents; see `DatasetBase.to_documents`."""
+        """Return the records of a stream as documents; see `DatasetBase.to_documents`."""
         return self.get_records(stream).to_documents(
             title_property, content_properties, metadata_properties, render_metadata=render_metadata
         )
 
-    @checked(limit=COUNT)
+    @checked(limit=COUNT, on_error=TEXT)
     def get_samples(
         self,
         streams: Sequence[str] | Literal["*"] | None = None,
@@ -218,7 +224,7 @@ class ReadVerbs:
         )
         return samples
 
-    @checked(limit=COUNT)
+    @checked(limit=COUNT, on_error=TEXT)
     def print_samples(
         self,
         streams: Sequence[str] | Literal["*"] | None = None,

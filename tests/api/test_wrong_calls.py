@@ -138,6 +138,66 @@ CALLS: list[tuple[Callable[[], Any], str]] = [
         "statement_timeout must be a number",
     ),
     (lambda: ANY.SqlSource("s", "sqlite:///x.db", connect_timeout=-1), "connect_timeout is -1"),
+    (
+        lambda: ANY.SqlSource(url=5),
+        "SqlSource: url must be a text, a SQLAlchemy URL, or a reference .*, not of the type int",
+    ),
+    (lambda: ANY.SqlSource("s", ["x"]), "url must be .*, not of the type list"),
+    (lambda: ANY.SqlSource("s", config={"url": 5}), "SqlSource: url must be"),
+    (lambda: ANY.PostgresSource(5, name="s"), "PostgresSource: url must be"),
+    (
+        lambda: ANY.SqlSource("s", "sqlite:///x.db", exclude=["a", 5]),
+        "exclude must be a name, or a list of names, but one in it is of the type int",
+    ),
+    (lambda: SHOP.get_documents(ANY), "get_documents: stream must be the name of a stream"),
+    (
+        lambda: SHOP.get_documents("orders", content_properties=ANY),
+        "get_documents: content_properties must be a name, or a list of names",
+    ),
+    (
+        lambda: ANY.SqlSource.get_documents(SHOP, "orders", content_properties=[5]),
+        "content_properties must be a name, or a list of names, but one in it",
+    ),
+    (
+        lambda: SHOP.get_documents("orders", metadata_properties=ANY),
+        "metadata_properties must be a name, or a list of names",
+    ),
+    (
+        lambda: SHOP.get_documents("orders", render_metadata=ANY),
+        "render_metadata must be True or False",
+    ),
+    (
+        lambda: ANY.SqlSource.get_samples(SHOP, on_error=[5]),
+        "get_samples: on_error must be a text, not of the type list",
+    ),
+    (
+        lambda: ANY.SqlSource.print_samples(SHOP, on_error=[5]),
+        "print_samples: on_error must be a text, not of the type list",
+    ),
+    (
+        lambda: ANY.SqlSource.print_config_spec(SHOP, output_file=5),
+        "print_config_spec: output_file must be a path, not of the type int",
+    ),
+    (
+        lambda: ANY.SqlSource.print_config_spec(SHOP, stderr="x"),
+        "print_config_spec: stderr must be True or False",
+    ),
+    (
+        lambda: ANY.DuckDBIOManager("x.duckdb"),
+        "DuckDBIOManager takes its options by their names, not a str alone.*path",
+    ),
+    (lambda: ANY.PostgresIOManager(5), "PostgresIOManager takes its options by their names"),
+    (
+        lambda: ANY.StreamOptions(splt=2),
+        "StreamOptions: .*'splt'. Did you mean 'split'",
+    ),
+    (lambda: ANY.StreamOptions(5), "StreamOptions: too many positional arguments"),
+    (
+        lambda: ANY.Stream("s", primary_ky=["id"]),
+        "Stream: .*'primary_ky'. Did you mean 'primary_key'",
+    ),
+    (ANY.Stream, "Stream: missing a required argument: 'name'"),
+    (lambda: ANY.Stream("s", {}), "Stream: too many positional arguments"),
 ]
 
 

@@ -561,6 +561,27 @@ def test_a_split_that_cannot_be_is_refused_where_it_is_defined(
         )
 
 
+def test_a_split_that_would_part_rows_of_one_key_is_refused(tmp_path: Path) -> None:
+    into = DuckDBDestination(str(tmp_path / "w.duckdb"))
+
+    def split(primary_key: list[str]) -> Any:
+        stream = Stream(
+            "orders",
+            primary_key=primary_key,
+            replication_key="n",
+            unique_constraints=["code", "day"],
+        )
+        source = SqlSource("shop", "sqlite:///no.db", streams=[stream])
+        return stream_assets(source, destination=into, options={"orders": {"split": 2}})
+
+    told = (
+        r"merged by unique_constraints \('code', 'day'\), and split by 'id'.*begin the primary key"
+    )
+    with pytest.raises(ConfigError, match=told):
+        split(["id"])
+    assert split(["day", "id"])
+
+
 def test_a_source_or_destination_that_cannot_split_is_refused(tmp_path: Path) -> None:
     source = SqlSource("shop", "sqlite:///no.db", streams=[ORDERS])
     options = {"orders": {"split": 2}}

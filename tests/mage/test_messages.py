@@ -19,7 +19,7 @@ from etl_assets.model.stored import TableName
 from etl_assets.protocol.singer.messages import Message, RecordMessage
 from etl_assets.sources.base import Source
 from etl_assets.sources.messages import messages_to, to_stdout, write_records
-from etl_assets.sources.tap.process import writes_messages_itself
+from etl_assets.sources.tap.verbs import writes_messages_itself
 
 DECLARED = Stream("users", primary_key="id", schema={"properties": {"id": {"type": "integer"}}})
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -259,7 +260,7 @@ def test_a_mysql_row_longer_than_a_packet_is_joined(length: int) -> None:
         "LONGBLOB",
         nullable=True,
         comment=None,
-        expression=None,
+        expression=sa.column("v"),
     )
     snapshot: Any = SimpleNamespace(dialect="mysql")
     read = Packets(snapshot, None, [column], stream="t", batch_rows=10, refusals=Refusals())  # type: ignore[arg-type]

@@ -219,7 +219,7 @@ class Images:
 
         An image is not the newest if another one has a greater replication key, whatever comes
         between the two. The others have the greatest one, or one with a NULL in it: of them, the
-        last to come is the newest.
+        last to come is the newest. A row with a NULL in its key is nobody's image.
         """
         import pyarrow as pa
 
@@ -233,8 +233,9 @@ class Images:
         whole = " AND ".join(f"{name} IS NOT NULL" for name in by) or "true"
         order = ", ".join(f"{name} DESC" for name in by) or "NULL"
         of_key = f"PARTITION BY {', '.join(keys)}"
+        has_key = " AND ".join(f"{name} IS NOT NULL" for name in keys)
         found: Any = connection.execute(
-            f"WITH known AS (SELECT *, {whole} AS is_whole FROM images), "
+            f"WITH known AS (SELECT *, {whole} AS is_whole FROM images WHERE {has_key}), "
             f"ranked AS (SELECT *, NOT is_whole OR rank() OVER ({of_key}, is_whole "
             f"ORDER BY {order}) = 1 AS is_greatest FROM known) "
             f"SELECT place FROM ranked QUALIFY row_number() OVER ({of_key} "

@@ -182,7 +182,8 @@ class AirbyteRead:
         if isinstance(said, int | float) and int(said) != counted:
             where = f"stream {stream!r}: " if stream else ""
             raise ProtocolError(
-                f"{where}the source says that it sent {int(said):,} records since its last state, and {counted:,} "
+                f"{where}the source says that it sent {int(said):,} records since its last state, "
+                f"and {counted:,} "
                 "came.",
                 stream=stream,
             )
@@ -276,7 +277,8 @@ class AirbyteRead:
         if self._error is not None:
             said = f"{said}, and at its end: {self._error.message}"
         return StreamReadError(
-            f"stream {stream.name!r}: {self._host.connector_name} ended without having completed it ({said}).",
+            f"stream {stream.name!r}: {self._host.connector_name} ended without having completed "
+            f"it ({said}).",
             stream=stream.name,
         )
 
@@ -285,7 +287,8 @@ class AirbyteRead:
         known = [stream.full_name for stream in self._streams.values()]
         full = f"{namespace}.{name}" if namespace else name
         return ProtocolError(
-            f"{self._host.connector_name} sent something of the stream {full!r}, which was not asked for.",
+            f"{self._host.connector_name} sent something of the stream {full!r}, which was not "
+            "asked for.",
             hint=did_you_mean(full, known),
             stream=name,
         )
@@ -295,7 +298,8 @@ class AirbyteRead:
         for change in changes or ():
             if isinstance(change, Mapping):
                 what = (
-                    f"{str(change.get('change')).lower()} by the source in {record.stream}.{change.get('field')} "
+                    f"{str(change.get('change')).lower()} by the source in "
+                    f"{record.stream}.{change.get('field')} "
                     f"({change.get('reason')})"
                 )
                 self._changed_values[what] = self._changed_values.get(what, 0) + 1

@@ -13,7 +13,7 @@ from etl_assets.model.selection import column_selector
 from etl_assets.model.stream import Stream
 
 DELETED = "_sdc_deleted_at"
-"""By it alone a deleted row, of which a tap sends no more than the key, is told from an emptied one."""
+"""It alone tells a deleted row, of which a tap sends no more than the key, from an emptied one."""
 
 
 def as_sent(asked: Stream, schema: Mapping[str, Any], keys: Sequence[str]) -> Stream:

@@ -59,7 +59,8 @@ def state_given(state: SourceState, streams: Sequence[Stream]) -> dict[str, Any]
         if all(stream.key not in set(state.refreshed) for stream in anew):
             return document
         raise ConfigError(
-            f"The state of this tap does not say which part of it is of the stream {next(iter(anew)).name!r}.",
+            "The state of this tap does not say which part of it is of the stream "
+            f"{next(iter(anew)).name!r}.",
             hint="Refresh all of its streams together.",
         )
     for stream in anew:
@@ -191,7 +192,7 @@ class SingerRead(SingerEvents):
                     yield from self.message(line.message())
 
     def _is_said_again(self, line: Line) -> bool:
-        """Return whether a line is the SCHEMA of its stream once more, as some taps send it before each record."""
+        """Return whether a line repeats its stream's SCHEMA, as of some taps before each record."""
         if line.type != "SCHEMA":
             return False
         name, said = line.of_stream(), (bytes(line.schema), line.key_properties or ())
@@ -270,24 +271,28 @@ def _hint(process: ConnectorProcess, *, in_container: bool) -> str:
     """Return how the batches of a tap get to where they are read."""
     if in_container:
         return (
-            'A tap\'s batches are read from its own folder only. For one made with the Singer SDK, set "root" of '
+            "A tap's batches are read from its own folder only. For one made with the Singer SDK, "
+            'set "root" of '
             f'"storage" in its "batch_config" to "file://{process.folder_names[0]}".'
         )
     place = process.directory / "batches"
     return (
-        "A tap's batches are read from the folder made for its run, where its HOME and TMPDIR are, or from a "
-        f'batch_folder. For one made with the Singer SDK, give get_source() batch_folder="{place}", and set "root" of '
+        "A tap's batches are read from the folder made for its run, where its HOME and TMPDIR are, "
+        "or from a "
+        "batch_folder. For one made with the Singer SDK, give get_source() "
+        f'batch_folder="{place}", and set "root" of '
         f'"storage" in its "batch_config" to "file://{place}".'
     )
 
 
 def _by_name(streams: Sequence[Stream]) -> dict[str, StreamKey]:
-    """Return the streams by what their messages may call them: the tap's id, or Singer's `stream`."""
+    """Return the streams by what messages may call them: the tap's id, or Singer's `stream`."""
     keys: dict[str, StreamKey] = {}
     for stream in streams:
         if stream.name in keys:
             raise ConfigError(
-                f"Two selected streams are called {stream.name!r}, and a tap's messages do not tell them apart.",
+                f"Two selected streams are called {stream.name!r}, and a tap's messages do not "
+                "tell them apart.",
                 hint="Select one of them, and read the other as a source of its own.",
             )
         keys[stream.name] = stream.key

@@ -133,7 +133,7 @@ class SingerSource(SingerHost, ConnectorSource):
             self.use_properties = True
 
     def _wants_properties(self, process: ConnectorProcess) -> bool:
-        """Return whether a tap that has said nothing takes its catalog by `--properties`, and is to be run again.
+        """Return whether a tap that has said nothing is to be run again, with `--properties`.
 
         It refused `--catalog`; or it did nothing, as if it had none, and its `--help` has the other
         flag.
@@ -147,7 +147,8 @@ class SingerSource(SingerHost, ConnectorSource):
             wants = _REFUSES_CATALOG.search(process.log_text) is not None
         if wants:
             self.logger.warning(
-                "%s takes its catalog by --properties: give use_properties=True, which spares the first try",
+                "%s takes its catalog by --properties: give use_properties=True, which spares the "
+                "first try",
                 self.connector_name,
             )
         return wants
@@ -161,7 +162,8 @@ class SingerSource(SingerHost, ConnectorSource):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"The batch_folder {str(self.batch_folder)!r} of {self.connector_name} cannot be made: "
+                f"The batch_folder {str(self.batch_folder)!r} of {self.connector_name} cannot be "
+                "made: "
                 f"{error.strerror} ({str(folder)!r}).",
                 hint="Give the path of a folder that this user may write to.",
             ) from None
@@ -169,7 +171,7 @@ class SingerSource(SingerHost, ConnectorSource):
 
 
 def tap_catalog(catalog: Catalog, streams: Sequence[Stream]) -> dict[str, Any]:
-    """Return the catalog as a tap is to read it: these streams and their columns are selected, all others are not."""
+    """Return the catalog as a tap is to read it, where only these streams are selected."""
     wanted = {stream.key: stream for stream in streams}
     entries = [
         _entry(wanted.get(stream.key, stream), chosen=stream.key in wanted)

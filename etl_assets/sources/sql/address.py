@@ -106,7 +106,8 @@ def _parsed(address: SecretUrl, source: str) -> "sa.URL":
     # Raised out here, so that the parser's error, which shows the text, is not what it comes from.
     raise ConfigError(
         f"source {source!r}: its url is not a database URL.",
-        hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+        hint="Write dialect://user:password@host:port/database, with special characters "
+        "percent-encoded.",
     )
 
 

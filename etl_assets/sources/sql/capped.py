@@ -45,9 +45,11 @@ def refuse_beyond(asked: "Query") -> None:
     ):
         raise BookmarkError(
             f"stream {asked.stream.name!r}: the stored bookmark {cursor.columns[0].name!r} = "
-            f"{shorten(json_value(cursor.bookmark[0]))} lies beyond max_bookmark ({shorten(json_value(most))}), so "
+            f"{shorten(json_value(cursor.bookmark[0]))} lies beyond max_bookmark "
+            f"({shorten(json_value(most))}), so "
             "rows before it may not have been read.",
-            hint="Run once with full_refresh, or set the bookmark back with `etl-assets state set`.",
+            hint="Run once with full_refresh, or set the bookmark back with `etl-assets state "
+            "set`.",
             stream=asked.stream.name,
         )
 
@@ -58,11 +60,13 @@ def _most(asked: "Query", cursor: "Cursor") -> Any:
         return None
     column = cursor.columns[0]
     if not isinstance(given, timedelta):
-        return asked.typed_for(column, given, "the source's `max_bookmark` of")
+        return asked.words.typed_for(column, given, "the source's `max_bookmark` of")
     if column.type.kind not in {"instant", "timestamp", "date"}:
-        raise asked.error(
-            f"max_bookmark={given!r} does not fit the replication key {column.name!r} ({column.declared}).",
-            hint="Give a value of that column; a timedelta is for dates and times, and counts from now.",
+        raise asked.words.error(
+            f"max_bookmark={given!r} does not fit the replication key {column.name!r} "
+            f"({column.declared}).",
+            hint="Give a value of that column; a timedelta is for dates and times, and counts from "
+            "now.",
         )
     now = datetime.now(UTC) + given
     if column.type.kind == "date":

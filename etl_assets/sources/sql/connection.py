@@ -3,11 +3,11 @@
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from etl_assets.exceptions import ConfigError, ConnectError, DataError, UnavailableError
@@ -73,10 +73,8 @@ class Snapshot:
         self._clock = clock
         self.statement_seconds: float | None = None
 
-    def begin_after(self, sql: str) -> Any:
-        """Run a statement in a transaction of its own, then begin the snapshot anew.
-
-        Returns its first row, or None.
+    def begin_after(self, sql: str) -> "sa.Row[Any] | None":
+        """Run a statement in a transaction of its own, then begin the snapshot anew; return the first row, or None.
 
         What a transaction has committed before the statement ran is in the snapshot.
         """
@@ -103,10 +101,7 @@ class Snapshot:
             yield
 
     def add_function(self, name: str, function: Callable[[Any], Any]) -> None:
-        """Have SQLite call a Python function of one argument.
-
-        A DataError it raises is kept for the translation.
-        """
+        """Have SQLite call a Python function of one argument; a DataError that it raises is kept for `translated`."""
 
         def guarded(value: Any) -> Any:
             try:
@@ -181,8 +176,10 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
     url = parse_url(server.url, server.source)
     if server.statement_timeout is not None and url.get_backend_name() not in _TIMED:
         raise ConfigError(
-            f"source {server.source!r}: statement_timeout has no effect on {url.get_backend_name()}.",
-            hint="Leave statement_timeout out, and limit what a statement may take in the database.",
+            f"source {server.source!r}: statement_timeout has no effect on "
+            f"{url.get_backend_name()}.",
+            hint="Leave statement_timeout out, and limit what a statement may take in the "
+            "database.",
         )
     if url.get_backend_name() == "duckdb":
         url = with_reflection(url)
@@ -199,7 +196,8 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
         _prepare_sqlite(engine, server.source, clock)
     if url.get_backend_name() == "duckdb":
         read_only(engine, server.source, clock)
-    if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
+    waits_for_handshake = "read_timeout" not in {*args, *url.query}
+    if url.drivername.endswith("+pymysql") and waits_for_handshake:
         _bound_handshake(engine, float(args.get("connect_timeout", CONNECT_SECONDS)))
     return engine
 
@@ -211,14 +209,13 @@ def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> 
     )
     remember_config(args)
     backend = url.get_backend_name()
-    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {
-        *args,
-        *url.query,
-    }:
+    said = {*args, *url.query}
+    waits_for_ever = backend in {"postgresql", "mysql", "mariadb"}
+    if waits_for_ever and not said & {"connect_timeout", "timeout"}:
         args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
-    if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
+    if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in said:
         args["charset"] = "utf8mb4"  # any other would replace characters without a word
-    if url.drivername.endswith("+psycopg") and "client_encoding" not in {*args, *url.query}:
+    if url.drivername.endswith("+psycopg") and "client_encoding" not in said:
         # By default it is the server's: of one that does not know its own (SQL_ASCII), the driver
         # gives bytes for text.
         args["client_encoding"] = "UTF8"
@@ -226,7 +223,7 @@ def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> 
 
 
 def _bound_handshake(engine: "sa.Engine", seconds: float) -> None:
-    """Have PyMySQL wait for the handshake no longer than for the connection: it would for ever."""
+    """Have PyMySQL wait for the handshake no longer than for the connection; otherwise it would wait for ever."""
     from sqlalchemy import event
 
     def do_connect(_dialect: Any, _record: Any, _cargs: list[Any], cparams: dict[str, Any]) -> None:
@@ -266,7 +263,9 @@ def _existing_file(name: str, source: str, *, is_uri: bool) -> tuple[str, bool]:
     if name in {"", ":memory:"} or "mode=memory" in name or name.startswith("file::memory:"):
         return name, is_uri
     if is_uri:
-        return (name if "mode=" in name else f"{name}{'&' if '?' in name else '?'}mode=rw"), True
+        if "mode=" in name:
+            return name, True
+        return f"{name}{'&' if '?' in name else '?'}mode=rw", True
     if not Path(name).is_file():
         raise ConnectError(
             f"source {source!r}: there is no file {name!r}.",
@@ -296,11 +295,9 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
             settings["statement_timeout"] = str(max(1, round(seconds * 1000)))
         said = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
         said += [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
-        together = snapshot.connection.dialect.driver in {
-            "psycopg",
-            "psycopg2",
-        }  # others take one statement at a time
-        for sql in ["; ".join(said)] if together else said:
+        if snapshot.connection.dialect.driver in {"psycopg", "psycopg2"}:
+            said = ["; ".join(said)]  # the other drivers take one statement at a time
+        for sql in said:
             run(sql)
     elif snapshot.is_mysql:
         _begin_mysql(snapshot, seconds)
@@ -311,7 +308,8 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
 _MYSQL_SETTINGS = (
     # As the server or the user may have set them: a CHAR would come padded, a read would end after
     # so many rows, and `IS NULL` would find the row that was inserted last.
-    "SET SESSION time_zone = '+00:00', SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', ''), "
+    "SET SESSION time_zone = '+00:00', SESSION sql_mode = REPLACE(@@SESSION.sql_mode, "
+    "'PAD_CHAR_TO_FULL_LENGTH', ''), "
     "SESSION sql_select_limit = 18446744073709551615, SESSION sql_auto_is_null = 0"
 )
 
@@ -331,10 +329,18 @@ def _begin_mysql(snapshot: Snapshot, seconds: float | None) -> None:
     run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 
 
+class Rows(Protocol):
+    """The rows of a statement, which come as they are asked for."""
+
+    def fetchmany(self, rows: int, /) -> Sequence[Sequence[Any]]:
+        """Return the next rows; none at the end."""
+        ...
+
+
 @contextmanager
 def streamed(
     server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", rows: int
-) -> Iterator[Any]:
+) -> Iterator[Rows]:
     """Run a statement with a cursor on the server's side, and give it up cleanly when the caller does."""
     import sqlalchemy as sa
 
@@ -353,8 +359,8 @@ def streamed(
         complete = True
     finally:
         if not complete and thread is not None:
-            # MySQL's protocol has no word for "stop": the driver would read all the remaining rows
-            # to throw them away.
+            # MySQL's protocol has no word for "stop": the driver would read all the remaining rows,
+            # only to throw them away.
             _kill(server, thread)
         with suppress(sa.exc.DBAPIError, *_driver_errors(snapshot)):
             result.close()
@@ -372,9 +378,8 @@ class _SqliteRows:
         self._cursor = driver.cursor()
         snapshot.restart_clock()
         with as_database_errors(self._error):
-            self._cursor.execute(
-                str(compiled), [named[name] for name in compiled.positiontup or ()]
-            )
+            parameters = [named[name] for name in compiled.positiontup or ()]
+            self._cursor.execute(str(compiled), parameters)
 
     def fetchmany(self, rows: int) -> list[tuple[Any, ...]]:
         """Return the next rows."""
@@ -383,10 +388,8 @@ class _SqliteRows:
         return fetched
 
     def close(self) -> None:
-        """Give the statement up.
-
-        Of a read that was forgotten, the connection may be gone before it.
-        """
+        """Give the statement up."""
+        # Where nobody has closed a read, its connection may be gone before the statement.
         with suppress(sqlite3.ProgrammingError):
             self._cursor.close()
 

@@ -21,6 +21,7 @@ from etl_assets.sources.sql.sqlite.times import text_times
 
 if TYPE_CHECKING:
     from etl_assets.sources.sql.connection import Snapshot
+    from etl_assets.sources.sql.types import Condition, Expression
 
 Span = timedelta | int | float | Decimal
 """How far `lookback` and `lag` reach."""
@@ -66,8 +67,8 @@ class Comparable:
     """
 
     column: SqlColumn
-    expression: Any
-    bind: Callable[[Any], Any]
+    expression: "Expression"
+    bind: "Callable[[Any], Expression]"
 
 
 def typed(value: Any, kind: str, *, zoned: bool | None = None) -> Any:
@@ -184,31 +185,33 @@ class Cursor:
             table.column(n, stream=stream.name, role="replication key") for n in stream.cursor
         ]
         given = plain(bookmark)
-        self.bookmark = [self._stored(column, given) for column in self.columns] if given else None
-        values = [
-            [] if self.bookmark is None else [self.bookmark[i]] for i in range(len(self.columns))
-        ]
-        values[0] = [*values[0], *against]
+        self.bookmark: list[Any] | None = None
+        compared: list[list[Any]] = [[] for _ in self.columns]
+        if given:
+            self.bookmark = [self._stored(column, given) for column in self.columns]
+            compared = [[value] for value in self.bookmark]
+        compared[0] += against
         self.keys = [
-            comparable(snapshot, column, stream=stream.name, against=values[i])
-            for i, column in enumerate(self.columns)
+            comparable(snapshot, column, stream=stream.name, against=values)
+            for column, values in zip(self.columns, compared, strict=True)
         ]
 
     def _stored(self, column: SqlColumn, given: Bookmark) -> Any:
-        if given.get(column.name) is None:
+        value = given.get(column.name)
+        if value is None:
             raise BookmarkError(
-                f"stream {self.stream.name!r}: its bookmark has no value for the replication key {column.name!r}, "
+                f"stream {self.stream.name!r}: its bookmark has no value for the replication key "
+                f"{column.name!r}, "
                 f"only for {', '.join(map(repr, given))}.",
                 hint="After a change of the replication key, run once with full_refresh.",
                 stream=self.stream.name,
             )
         try:
-            return typed(
-                given[column.name], column.type.kind, zoned=self._zoned(column, given[column.name])
-            )
+            return typed(value, column.type.kind, zoned=self._zoned(column, value))
         except ValueError as error:
             raise BookmarkError(
-                f"stream {self.stream.name!r}: the bookmark {column.name!r} = {shorten(given[column.name])} does not "
+                f"stream {self.stream.name!r}: the bookmark {column.name!r} = {shorten(value)} "
+                "does not "
                 f"fit its column ({column.declared}): {error}.",
                 hint="If the column's type has changed, run once with full_refresh.",
                 stream=self.stream.name,
@@ -219,17 +222,17 @@ class Cursor:
             return None
         return has_zone(value)
 
-    def reaches(self, values: Sequence[Any], *, strictly: bool = False) -> Any:
+    def reaches(self, values: Sequence[Any], *, strictly: bool = False) -> "Condition":
         """Return the condition that a row is at or after a key (`strictly`: after it), column by column."""
         import sqlalchemy as sa
 
         bound = [key.bind(value) for key, value in zip(self.keys, values, strict=True)]
         alternatives = []
         for i, key in enumerate(self.keys):
-            last = i == len(self.keys) - 1
-            here = (
-                key.expression >= bound[i] if last and not strictly else key.expression > bound[i]
-            )
+            is_last = i == len(self.keys) - 1
+            here = key.expression > bound[i]
+            if is_last and not strictly:
+                here = key.expression >= bound[i]
             equal = [k.expression == b for k, b in zip(self.keys[:i], bound[:i], strict=True)]
             alternatives.append(sa.and_(*equal, here))
         if len(alternatives) == 1:
@@ -237,26 +240,29 @@ class Cursor:
         # The first part says nothing new, but an index can serve it.
         return sa.and_(self.keys[0].expression >= bound[0], sa.or_(*alternatives))
 
-    def from_first(self, value: Any) -> Any:
+    def from_first(self, value: Any) -> "Condition":
         """Return the condition that the first column stands at or after a value."""
-        return self.keys[0].expression >= self.keys[0].bind(value)
+        key = self.keys[0]
+        return key.expression >= key.bind(value)
 
-    def before_first(self, value: Any, *, inclusive: bool) -> Any:
+    def before_first(self, value: Any, *, inclusive: bool) -> "Condition":
         """Return the condition that the first column stands before a value, or at it."""
         key = self.keys[0]
-        return key.expression <= key.bind(value) if inclusive else key.expression < key.bind(value)
+        if inclusive:
+            return key.expression <= key.bind(value)
+        return key.expression < key.bind(value)
 
-    def known(self) -> Any:
+    def known(self) -> "Condition":
         """Return the condition that no part of the key is NULL."""
         import sqlalchemy as sa
 
         return sa.and_(*(column.expression.is_not(None) for column in self.columns))
 
-    def order(self) -> list[Any]:
+    def order(self) -> "list[Expression]":
         """Return what to order by."""
         return [key.expression for key in self.keys]
 
-    def maximum(self, where: Sequence[Any] = ()) -> list[Any] | None:
+    def maximum(self, where: "Sequence[Condition]" = ()) -> list[Any] | None:
         """Return the largest key as typed values, or None if there is none."""
         import sqlalchemy as sa
 
@@ -280,7 +286,8 @@ class Cursor:
                 raise ValueError("stands above every number")  # noqa: TRY301 - one way out for all that is wrong
         except ValueError as error:
             raise SourceError(
-                f"stream {self.stream.name!r}: its largest replication key {column.name!r} = {shorten(value)} {error}, "
+                f"stream {self.stream.name!r}: its largest replication key {column.name!r} = "
+                f"{shorten(value)} {error}, "
                 "so no bookmark can be made of it.",
                 hint="Correct that row, or choose another replication key.",
                 stream=self.stream.name,
@@ -297,23 +304,23 @@ class Cursor:
 
         if self.bookmark is None:
             return
-        at_or_after: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(
-            self.table.clause
-        )
-        at_or_after = at_or_after.where(self.reaches(self.bookmark)).limit(1)
+        any_row: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self.table.clause)
+        at_or_after = any_row.where(self.reaches(self.bookmark)).limit(1)
         if self.snapshot.connection.execute(at_or_after).first() is not None:
             return
         largest = self.maximum()
         if largest is not None:
             names = ", ".join(repr(name) for name in self.stream.cursor)
             raise BookmarkError(
-                f"stream {self.stream.name!r}: the largest {names} of the source is {_shown(largest)}, lower than the "
-                f"bookmark {_shown(self.bookmark)}: rows were deleted, or an older backup was restored.",
+                f"stream {self.stream.name!r}: the largest {names} of the source is "
+                f"{_shown(largest)}, lower than the "
+                f"bookmark {_shown(self.bookmark)}: rows were deleted, or an older backup was "
+                "restored.",
                 hint="Run once with full_refresh to load what the source has now.",
                 stream=self.stream.name,
             )
 
-    def nulls(self, where: Sequence[Any]) -> dict[str, int]:
+    def nulls(self, where: "Sequence[Condition]") -> dict[str, int]:
         """Count the rows with a NULL in the key, by column; columns that have none are left out."""
         import sqlalchemy as sa
 
@@ -367,13 +374,11 @@ def comparable(
         "uuid": {"postgresql", "duckdb"},
         "time": {"postgresql", "sqlite", "duckdb"},
     }
-    if (
-        kind not in _COMPARABLE
-        or as_text
-        or snapshot.dialect not in only.get(kind, {snapshot.dialect})
-    ):
+    has_order_here = snapshot.dialect in only.get(kind, {snapshot.dialect})
+    if kind not in _COMPARABLE or as_text or not has_order_here:
         raise ConfigError(
-            f"stream {stream!r}: {column.name!r} ({column.declared}) has no order that a bookmark could follow.",
+            f"stream {stream!r}: {column.name!r} ({column.declared}) has no order that a bookmark "
+            "could follow.",
             hint="Use an integer, a date or a timestamp as the replication key.",
             stream=stream,
         )
@@ -384,7 +389,7 @@ def comparable(
     return Comparable(column, column.expression, lambda value: _bound(snapshot, kind, value))
 
 
-def _bound(snapshot: "Snapshot", kind: str, value: Any) -> Any:
+def _bound(snapshot: "Snapshot", kind: str, value: Any) -> "Expression":
     """Bind a typed value with the SQL type of its kind."""
     import sqlalchemy as sa
 
@@ -392,12 +397,12 @@ def _bound(snapshot: "Snapshot", kind: str, value: Any) -> Any:
         value = value.astimezone(UTC).replace(tzinfo=None)  # the session's zone is UTC
     if kind == "uuid":
         return sa.cast(sa.literal(value, sa.Text()), sa.Uuid(as_uuid=False))
-    if snapshot.dialect == "duckdb" and isinstance(value, int | Decimal) and value == int(value):
-        return sa.literal(
-            int(value), sa.types.NullType()
-        )  # of any size, where its decimals have 38 digits
+    is_whole = isinstance(value, int | Decimal) and value == int(value)
+    if snapshot.dialect == "duckdb" and is_whole:
+        # Its integers are of any size, its decimals have 38 digits.
+        return sa.literal(int(value), sa.types.NullType())
     wide = kind == "integer" and not -BIGGEST_INT64 <= value <= BIGGEST_INT64
-    types: dict[str, Any] = {
+    types: dict[str, sa.types.TypeEngine[Any]] = {
         "integer": sa.Numeric() if wide else sa.BigInteger(),
         "decimal": sa.Numeric(),
         "number": sa.Numeric(),
@@ -418,32 +423,31 @@ def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
         as_unicode = sa.func.convert(
             column.expression.op("USING")(sa.literal_column("utf8mb4")), type_=sa.Text()
         )
+
+        def as_bytes(value: str) -> "Expression":
+            return sa.cast(_bound(snapshot, "text", value), sa.BINARY())
+
         # The bytes of UTF-8 lie in the order of code points. A collation would fill the shorter
         # text up with spaces, which stand behind a tab.
-        in_utf8 = sa.cast(as_unicode, sa.BINARY())
-        return Comparable(
-            column, in_utf8, lambda value: sa.cast(_bound(snapshot, "text", value), sa.BINARY())
-        )
-    if snapshot.dialect == "postgresql":
+        return Comparable(column, sa.cast(as_unicode, sa.BINARY()), as_bytes)
+
+    is_padded = snapshot.dialect == "postgresql" and isinstance(column.declared, sa.CHAR)
+
+    def bind(value: str) -> "Expression":
+        return _bound(snapshot, "text", value.rstrip(" ") if is_padded else value)
+
+    expression = column.expression
+    if snapshot.dialect in {"postgresql", "duckdb"}:
+        # A column may have a collation, and an enum has an order of its own. The cast takes the
+        # padding off.
         expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
-        padded = isinstance(column.declared, sa.CHAR)  # the cast takes the padding off
-        return Comparable(
-            column,
-            expression,
-            lambda value: _bound(snapshot, "text", value.rstrip(" ") if padded else value),
-        )
-    if (
-        snapshot.dialect == "duckdb"
-    ):  # a column may have a collation, and an enum has an order of its own
-        expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
-        return Comparable(column, expression, lambda value: _bound(snapshot, "text", value))
-    return Comparable(column, column.expression, lambda value: _bound(snapshot, "text", value))
+    return Comparable(column, expression, bind)
 
 
 def _in_sqlite(
     snapshot: "Snapshot", column: SqlColumn, stream: str, against: Sequence[Any]
 ) -> Comparable:
-    """SQLite compares what is stored: numbers as numbers, and dates and times as the texts they are kept as."""
+    """Return a column as SQLite compares it: numbers as numbers, dates and times as the texts they are kept as."""
     import sqlalchemy as sa
 
     raw = sa.types.NullType()
@@ -457,12 +461,13 @@ def _in_sqlite(
         )
     if kind == "text":
         # Whatever collation the column declares, the bookmark is found by code point.
-        return Comparable(
-            column, sa.collate(column.expression, "BINARY"), lambda value: sa.literal(value, raw)
-        )
-    return Comparable(
-        column, column.expression, lambda value: sa.literal(_stored_number(value), raw)
-    )
+        by_code_point = sa.collate(column.expression, "BINARY")
+        return Comparable(column, by_code_point, lambda value: sa.literal(value, raw))
+
+    def bind(value: Any) -> "Expression":
+        return sa.literal(_stored_number(value), raw)
+
+    return Comparable(column, column.expression, bind)
 
 
 def _stored_number(value: Any) -> Any:

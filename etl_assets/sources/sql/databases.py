@@ -43,7 +43,8 @@ class _ServerSource(SqlSource):
         if url is None and not found:
             raise ConfigError(
                 f"{type(self).__name__} needs a url, or host and database.",
-                hint=f'For example {type(self).__name__}("{self.dialect}://user@host/database", name="shop").',
+                hint=f'For example {type(self).__name__}("{self.dialect}://user@host/database", '
+                'name="shop").',
             )
         if url is not None and found:
             raise ConfigError(

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import SourceError
 from etl_assets.model.partitions import Condition, Partitions, TimeWindow, values_of
 from etl_assets.sources.sql.cursor import comparable
+from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.sqlite.times import values_have_zone
+from etl_assets.sources.sql.words import QueryWords
 
 if TYPE_CHECKING:
-    from etl_assets.sources.sql.query import Query
-    from etl_assets.sources.sql.reflection import SqlColumn
+    import pyarrow as pa
+
+    from etl_assets.sources.sql.types import Condition as SqlCondition
 
 
 class PartitionFilter:
@@ -20,14 +23,14 @@ class PartitionFilter:
     of the partitions is left out as it is read.
 
     Args:
-        query: The read.
+        query: What the read is asked for beside.
         partitions: The partitions.
 
     Raises:
         ConfigError: A field is no column, or none of a type that has partitions.
     """
 
-    def __init__(self, query: "Query", partitions: Partitions) -> None:
+    def __init__(self, query: QueryWords, partitions: Partitions) -> None:
         self._query = query
         self._partitions = partitions
         self._columns: dict[str, SqlColumn] = {
@@ -35,13 +38,13 @@ class PartitionFilter:
             for name in partitions.fields
         }
 
-    def condition(self) -> Any:
+    def condition(self) -> "SqlCondition":
         """Return the condition that a row is in one of the partitions."""
         import sqlalchemy as sa
 
         return sa.or_(sa.false(), *map(self._alternative, self._partitions.joined))
 
-    def refuse_nulls(self, filters: Sequence[Any]) -> None:
+    def refuse_nulls(self, filters: "Sequence[SqlCondition]") -> None:
         """Refuse rows without the field that says in which partition they are: no run would load them.
 
         Args:
@@ -65,12 +68,12 @@ class PartitionFilter:
                     stream=stream,
                 )
 
-    def _alternative(self, conditions: Mapping[str, Condition]) -> Any:
+    def _alternative(self, conditions: Mapping[str, Condition]) -> "SqlCondition":
         import sqlalchemy as sa
 
         return sa.and_(*(self._met(name, one) for name, one in conditions.items()))
 
-    def _met(self, name: str, condition: Condition) -> Any:
+    def _met(self, name: str, condition: Condition) -> "SqlCondition":
         column = self._columns[name]
         if isinstance(condition, TimeWindow):
             return self._in_window(column, condition)
@@ -78,7 +81,7 @@ class PartitionFilter:
 
         return sa.or_(sa.false(), *(self._has(column, text) for text in sorted(condition)))
 
-    def _in_window(self, column: "SqlColumn", window: TimeWindow) -> Any:
+    def _in_window(self, column: SqlColumn, window: TimeWindow) -> "SqlCondition":
         import sqlalchemy as sa
 
         start, end = window.bounds(self._time_type(column))
@@ -88,7 +91,7 @@ class PartitionFilter:
         first, last = map(key.bind, bounds)
         return sa.and_(key.expression >= first, key.expression < last)
 
-    def _time_type(self, column: "SqlColumn") -> Any:
+    def _time_type(self, column: SqlColumn) -> "pa.DataType":
         """Return the type of time of a column.
 
         Raises:
@@ -111,7 +114,7 @@ class PartitionFilter:
         zoned = is_text and values_have_zone(snapshot, column.expression)
         return pa.timestamp("us", "UTC" if zoned else None)
 
-    def _has(self, column: "SqlColumn", text: str) -> Any:
+    def _has(self, column: SqlColumn, text: str) -> "SqlCondition":
         import pyarrow as pa
         import sqlalchemy as sa
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from etl_assets.exceptions import DataError
 from etl_assets.model.refused import Refusals
-from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
 from etl_assets.sources.sql.reflection import SqlColumn
+from etl_assets.sources.sql.rows import BATCH_BYTES, field_metadata
 from etl_assets.sources.sql.slices import Buffer, Positions
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def checked(texts: "pa.Array", *, stream: str, field: str) -> "pa.Array":
             stream=stream,
             field=field,
             value=found,
-            hint="Correct it in the database, or read the table by a query that says how the text is encoded.",
+            hint="Correct it in the database, or read the table by a query that says how the text "
+            "is encoded.",
         ) from error
     return texts
 

@@ -37,7 +37,8 @@ def table_of_query(snapshot: "Snapshot", name: str, sql: str) -> SqlTable:
     twice = {one for one in names if names.count(one) > 1 or not one.strip() or one == "?column?"}
     if twice:
         raise ConfigError(
-            f"stream {name!r}: its query gives columns that have no name of their own: {', '.join(sorted(twice))}.",
+            f"stream {name!r}: its query gives columns that have no name of their own: "
+            f"{', '.join(sorted(twice))}.",
             hint='Name each of them: SELECT price * 2 AS "double".',
             stream=name,
         )

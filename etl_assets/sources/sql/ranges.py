@@ -94,7 +94,8 @@ def _key(snapshot: "Snapshot", table: SqlTable, stream: Stream) -> Comparable:
     column = table.column(stream.primary_key[0], stream=stream.name, role="primary key")
     if column.type.kind not in (_SQLITE_KINDS if snapshot.dialect == "sqlite" else _KINDS):
         raise ConfigError(
-            f"stream {stream.name!r}: its primary key {column.name!r} ({column.declared}) cannot be split into ranges.",
+            f"stream {stream.name!r}: its primary key {column.name!r} ({column.declared}) cannot "
+            "be split into ranges.",
             hint="A key that begins with an integer can; else leave `split` out.",
             stream=stream.name,
         )

@@ -1,25 +1,13 @@
 """Tables and views of a SQL database, read in one snapshot, exactly."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
-from decimal import Decimal
-from numbers import Real
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
-from etl_assets.arguments import (
-    NAMES,
-    NUMBER,
-    OBJECT,
-    Kind,
-    check,
-    check_number,
-    refuse_unknown_options,
-)
+from etl_assets.arguments import refuse_unknown_options
 from etl_assets.exceptions import ConfigError, SourceError, naming_stream
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
-from etl_assets.model.encoded import Encoded
 from etl_assets.model.key_ranges import KeyRanges
 from etl_assets.model.partitions import Partitions
 from etl_assets.model.request import NO_REQUEST, ReadRequest
@@ -31,30 +19,21 @@ from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.sql.address import looks_like_url
 from etl_assets.sources.sql.capped import capped, refuse_beyond
-from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
+from etl_assets.sources.sql.connection import Server, Snapshot, connected
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
+from etl_assets.sources.sql.discovery import discovered, stream_of_query
 from etl_assets.sources.sql.errors import is_timeout, translated
+from etl_assets.sources.sql.estimates import row_estimate
+from etl_assets.sources.sql.options import Rules, check_types, check_url, check_values, names_in
 from etl_assets.sources.sql.postgres.fingerprint import fingerprint, reached
 from etl_assets.sources.sql.postgres.late import bound_of, remark_of
 from etl_assets.sources.sql.queries import table_of_query
-from etl_assets.sources.sql.query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
+from etl_assets.sources.sql.query import Query
 from etl_assets.sources.sql.ranges import split
-from etl_assets.sources.sql.reflection import (
-    SqlColumn,
-    SqlTable,
-    discovered,
-    row_estimate,
-    selected_columns,
-    stream_of_query,
-    table_of,
-    usable_schemas,
-)
-from etl_assets.sources.tap.modes import MODES
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    Tables = Iterator[Encoded | pa.Table]
+from etl_assets.sources.sql.reflection import SqlTable, selected_columns, table_of, usable_schemas
+from etl_assets.sources.sql.routes import Route
+from etl_assets.sources.sql.words import NOT_A_FILTER
+from etl_assets.sources.tap.verbs import MODES
 
 BATCH_ROWS = 122_880
 """As many as DuckDB has in a row group: it stores such a batch with a third less work than smaller ones."""
@@ -135,16 +114,18 @@ class SqlSource(Source):
             url, name = name, None
         own, given = type(self).__name__, locals()
         refuse_unknown_options(own, type(self), options, _OTHERS)
-        _check_types(own, {one: given[one] for one in _TYPES})
+        check_types(own, given)
         super().__init__(name=name, **options)
-        self._url = secret_url(self._config.get("url") if url is None else url)
-        if self._url is None:
+        address = self._config.get("url") if url is None else url
+        if address is None:
             raise ConfigError(
                 f"{own} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
             )
-        _check_options(own, on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
+        check_url(own, address)
+        self._url = secret_url(address)
+        check_values(own, on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
         self.schema = schema
-        self.include, self.exclude = _names(include), _names(exclude)
+        self.include, self.exclude = names_in(include), names_in(exclude)
         self.batch_rows = batch_rows
         self.queries = dict(queries or {})
         self.rules = Rules(lookback, lag, on_null_cursor, start, end, max_bookmark)
@@ -223,29 +204,24 @@ class SqlSource(Source):
             upto = capped(asked, bound.upto)
             columns, missing = selected_columns(stream, asked.table)
             for name in missing:
-                self.logger.warning(
-                    "stream %r: the table has no column %r (any more).", stream.name, name
-                )
-            # One look into the server's own statistics; a part of a table has no number there, and
-            # none is counted.
+                told = "stream %r: the table has no column %r (any more)."
+                self.logger.warning(told, stream.name, name)
+            # One look into the server's own statistics, which know nothing of a part of a table; no
+            # row is counted.
             expected = row_estimate(snapshot, asked.table) if asked.is_whole else None
+            route = Route(self._server(), snapshot, asked, columns, self.batch_rows)
             at = bookmarks
-            for number, table in enumerate(self._tables(snapshot, asked, columns, request)):
-                remark = None if number else remark_of(asked, bound)
-                told = (
-                    expected if number == 1 else None
-                )  # a line in the log costs more than a read of one batch
-                batch = Batch(
-                    table,
-                    expected=told,
-                    settled=upto,
-                    remark=remark,
-                    refused=asked.refusals.taken(),
-                )
-                batch.texts_are_known = (
-                    True  # the database vouches for them, or they were looked at
-                )
-                at = reached(batch, stream) if known is not None and len(batch) else at
+            for number, table in enumerate(route.tables(request)):
+                batch = Batch(table, settled=upto, refused=asked.refusals.taken())
+                # The database vouches for its texts, or they were looked at.
+                batch.texts_are_known = True
+                if number == 0:
+                    batch.remark = remark_of(asked, bound)
+                elif number == 1:
+                    # A line in the log costs more than a read of one batch, so it waits for a second.
+                    batch.expected = expected
+                if known is not None and len(batch):
+                    at = reached(batch, stream)
                 yield batch
             if known is not None:
                 yield Batch([], fingerprint=self._last_fingerprint(snapshot, stream, at, query))
@@ -296,9 +272,7 @@ class SqlSource(Source):
         return answers
 
     def latest(self, stream: Stream) -> dict[str, Any] | None:
-        """Return the largest replication key as a bookmark.
-
-        None if the stream has no key, or no row.
+        """Return the largest replication key as a bookmark, or None if the stream has no key, or no row.
 
         Raises:
             SourceError: That key is not finite.
@@ -321,13 +295,12 @@ class SqlSource(Source):
             bound = bound_of(asked)
             asked.check()
             where = asked.where()
-            largest = (
-                asked.cursor.maximum([*where, *asked.settled(capped(asked, bound.upto))])
-                if asked.cursor
-                else None
-            )
-            found = split(snapshot, asked.table, stream, where, parts)
-            return KeyRanges(as_bookmark(stream, largest) if largest else None, found)
+            bookmark = None
+            if asked.cursor is not None:
+                upto = asked.settled(capped(asked, bound.upto))
+                largest = asked.cursor.maximum([*where, *upto])
+                bookmark = as_bookmark(stream, largest) if largest else None
+            return KeyRanges(bookmark, split(snapshot, asked.table, stream, where, parts))
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
         """Return whether the database orders such a read by the replication key: always, unless rows are filtered."""
@@ -350,10 +323,13 @@ class SqlSource(Source):
         ):
             yield snapshot
 
-    def _told(self, snapshot: Snapshot, stream: Stream) -> Any:
-        where, found = f"source {self.name!r}", snapshot.failures
+    def _told(self, snapshot: Snapshot, stream: Stream) -> AbstractContextManager[None]:
         return translated(
-            where, phase="reading", failures=found, fields=snapshot.fields, stream=stream.name
+            f"source {self.name!r}",
+            phase="reading",
+            failures=snapshot.failures,
+            fields=snapshot.fields,
+            stream=stream.name,
         )
 
     def _query(
@@ -388,9 +364,9 @@ class SqlSource(Source):
         bookmark: Bookmark | None,
         query: Mapping[str, Any] | None,
     ) -> str | None:
-        """Return the fingerprint of what was read.
+        """Return the fingerprint of what was read; None also where the connection is lost now.
 
-        None also where the line is cut now: all rows are here already.
+        That fails no read, since all rows are here already.
         """
         import sqlalchemy as sa
 
@@ -399,39 +375,6 @@ class SqlSource(Source):
         except sa.exc.SQLAlchemyError:
             return None
 
-    def _tables(
-        self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], request: ReadRequest
-    ) -> "Tables":
-        """Read by the fastest route that the driver has; each gives the same records."""
-        how: Any = {
-            "stream": asked.stream.name,
-            "batch_rows": self.batch_rows,
-            "refusals": asked.refusals,
-        }
-        if columns and snapshot.connection.dialect.driver == "psycopg":
-            from etl_assets.sources.sql.postgres.copy import Copied, shown
-            from etl_assets.sources.sql.postgres.encoded import can_encode, in_order
-
-            if request.encoded_as == "pgcopy" and can_encode(columns):
-                keys = {
-                    *asked.stream.primary_key,
-                    *asked.stream.unique_constraints,
-                    *asked.stream.cursor,
-                }
-                given = in_order(columns, keys)
-                yield from Copied(snapshot, asked.select(given, shown), given, **how).encoded(
-                    columns, keys
-                )
-                return
-            yield from Copied(snapshot, asked.select(columns, shown), columns, **how).batches()
-            return
-        found = _in_columns(snapshot, asked, columns, how)
-        if found is not None:
-            yield from found
-            return
-        with streamed(self._server(), snapshot, asked.select(columns), self.batch_rows) as result:
-            yield from batches(snapshot, result, columns, **how)
-
     def _table(self, snapshot: Snapshot, stream: Stream) -> SqlTable:
         sql = self.queries.get(stream.stream)
         if sql is not None and not stream.namespace:
@@ -439,28 +382,9 @@ class SqlSource(Source):
         return table_of(snapshot, stream, _default_schema(self.schema))
 
 
-def _in_columns(
-    snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], how: Mapping[str, Any]
-) -> "Iterator[pa.Table] | None":
-    """Return the rows by columns, as MySQL sends them and DuckDB has them.
-
-    None of what comes by the driver's rows.
-    """
-    if columns and snapshot.is_mysql:
-        from etl_assets.sources.sql.mysql.packets import Packets, can_read
-
-        if can_read(snapshot, columns):
-            return Packets(snapshot, asked.select(columns), columns, **how).batches()
-    if columns and snapshot.dialect == "duckdb":
-        from etl_assets.sources.sql.duckdb.arrow import shown, tables
-
-        return tables(snapshot, asked.select(columns, shown), columns, **how)
-    return None
-
-
 def _schemas(schema: str | Sequence[str] | None, snapshot: Snapshot) -> Sequence[str | None]:
     """Return where to discover; None is the default schema."""
-    return usable_schemas(snapshot) if schema == "*" else list(_names(schema)) or [None]
+    return usable_schemas(snapshot) if schema == "*" else list(names_in(schema)) or [None]
 
 
 def _default_schema(schema: str | Sequence[str] | None) -> str | None:
@@ -469,7 +393,7 @@ def _default_schema(schema: str | Sequence[str] | None) -> str | None:
 
 
 def _has_more(asked: Query) -> bool:
-    """Whether a stream with a cursor has rows behind the bookmark."""
+    """Return whether a stream with a cursor has rows behind the bookmark."""
     import sqlalchemy as sa
 
     cursor = asked.cursor
@@ -478,49 +402,8 @@ def _has_more(asked: Query) -> bool:
     if cursor.bookmark is not None:
         conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
     statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
-    return (
-        asked.snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
-    )
-
-
-_TYPES: Mapping[str, Kind] = {
-    **dict.fromkeys(("schema", "include", "exclude"), NAMES),
-    **dict.fromkeys(("queries", "connect_args"), OBJECT),
-    **dict.fromkeys(("connect_timeout", "statement_timeout"), NUMBER),
-    "batch_rows": (int, "a whole number"),
-}
-
-
-def _check_types(called: str, given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if value is not None:
-            is_number = name == "batch_rows" or _TYPES[name] is NUMBER
-            (check_number if is_number else check)(called, name, value, _TYPES[name])
-
-
-def _check_options(
-    called: str, on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]
-) -> None:
-    if on_null_cursor not in ON_NULL:
-        raise ConfigError(
-            f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}."
-        )
-    if batch_rows < 1:
-        raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
-    for name, span in spans.items():
-        # One that reaches the other way would leave rows out that no later read brings.
-        if span is not None:
-            check(called, name, span, (timedelta | Real | Decimal, "a timedelta, or a number"))
-        if span is not None and (span < timedelta(0) if isinstance(span, timedelta) else span < 0):
-            raise ConfigError(
-                f"{name} is {span!r}, less than nothing.", hint="Give how far it reaches, as it is."
-            )
-
-
-def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(value)
+    found = asked.snapshot.connection.execute(statement.where(*conditions).limit(1))
+    return found.first() is not None
 
 
 def _kind(url: Any) -> str:

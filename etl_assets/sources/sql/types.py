@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
+    Expression = sa.ColumnElement[Any]
+    Condition = sa.ColumnElement[bool]
+
 Kind = Literal[
     "integer", "decimal", "number", "float", "boolean", "date", "timestamp", "instant", "time", "text", "uuid", "json",
     "binary", "other", "any",
@@ -39,10 +42,7 @@ TIMES = {"date", "timestamp", "instant", "time"}
 ARRAY_DIMENSIONS = 6
 """PostgreSQL's arrays have no more."""
 SUBSCRIPTS = r"^\[[+-]?\d+:"
-"""With them PostgreSQL begins the text of an array whose subscripts do not begin at 1.
-
-No JSON begins so.
-"""
+"""How the text of a PostgreSQL array begins whose subscripts do not begin at 1; no JSON begins so."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SqlType:
     arrow: "pa.DataType | None"
     how: How = "native"
 
-    def expression(self, column: Any, dialect: str) -> Any:
+    def expression(self, column: "Expression", dialect: str) -> "Expression":
         """Return what is selected for a column, or for an expression of its type."""
         import sqlalchemy as sa
 
@@ -73,9 +73,8 @@ class SqlType:
             case "double" if dialect == "postgresql":
                 return sa.cast(column, sa.Double)
             case "double":
-                return column.op("+")(
-                    sa.literal_column("0e0")
-                )  # MySQL shows six digits of a single float
+                # MySQL shows six digits of a single float.
+                return column.op("+")(sa.literal_column("0e0"))
             case "integer":
                 return column.op("+")(sa.literal_column("0"))
         return column
@@ -84,10 +83,8 @@ class SqlType:
         """Return the JSON Schema property."""
         prop: dict[str, Any]
         if self.kind == "number":
-            prop = {
-                "type": ["null", "number"],
-                "x-arrow": "values",
-            }  # JSON Schema has no decimal of any scale
+            # JSON Schema has no decimal of any scale.
+            prop = {"type": ["null", "number"], "x-arrow": "values"}
         elif self.kind == "uuid":
             prop = {"type": ["null", "string"], "format": "uuid"}
         elif self.arrow is None:
@@ -139,13 +136,13 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
     if isinstance(type_, sa.Date):
         return SqlType("date", pa.date32(), times)
     if isinstance(type_, sa.Time):
-        return (
-            SqlType("other", pa.string(), times)
-            if type_.timezone
-            else SqlType("time", pa.time64("us"), times)
-        )
+        if type_.timezone:
+            return SqlType("other", pa.string(), times)
+        return SqlType("time", pa.time64("us"), times)
+    if isinstance(type_, sa.Interval) and not as_text:
+        return SqlType("any", None)
     if isinstance(type_, sa.Interval):
-        return SqlType("other", pa.string(), times) if as_text else SqlType("any", None)
+        return SqlType("other", pa.string(), times)
     if isinstance(type_, sa.Uuid):
         return SqlType("uuid", pa.string(), times)
     if isinstance(type_, sa.JSON):
@@ -190,14 +187,13 @@ def _postgres(type_: Any) -> SqlType | None:
     if isinstance(type_, postgresql.INTERVAL | postgresql.BIT | postgresql.MONEY):
         return SqlType("other", pa.string(), "text")
     if isinstance(type_, postgresql.CITEXT) or type(type_) is sa.String:
-        return SqlType(
-            "text", pa.string(), "text"
-        )  # `name`, and "char", which is sent as a byte: zero for ''
+        # `name`, and "char", which is sent as a byte: zero for ''.
+        return SqlType("text", pa.string(), "text")
     return None
 
 
-def postgres_text(column: Any, kind: Kind) -> Any:
-    """Return the text of a column as its type's output function writes it, which `psql`, COPY and arrays show.
+def postgres_text(column: "Expression", kind: Kind) -> "Expression":
+    """Return the text of a column as its type's output function writes it, for `psql`, COPY and arrays.
 
     A cast to text is the same, but where a type has one of its own: that of `inet` adds `/32`.
     """
@@ -210,7 +206,7 @@ def postgres_text(column: Any, kind: Kind) -> Any:
     return sa.case((there, sa.func.pg_catalog.concat(column, type_=sa.Text)))
 
 
-def _array_as_json(column: Any) -> Any:
+def _array_as_json(column: "Expression") -> "Expression":
     """Return an array as JSON, or as its own text if its subscripts do not begin at 1, which JSON cannot say."""
     import sqlalchemy as sa
     from sqlalchemy.dialects.postgresql import array
@@ -236,11 +232,8 @@ def _mysql(type_: Any) -> SqlType | None:
 
     name = type(type_).__name__.upper()
     if name in _MYSQL_WIDTHS:
-        prefix = (
-            "uint"
-            if getattr(type_, "unsigned", False) or getattr(type_, "zerofill", False)
-            else "int"
-        )
+        is_unsigned = getattr(type_, "unsigned", False) or getattr(type_, "zerofill", False)
+        prefix = "uint" if is_unsigned else "int"
         return SqlType("integer", pa.type_for_alias(f"{prefix}{_MYSQL_WIDTHS[name]}"))
     if name == "BIT":
         return SqlType("integer", pa.uint64(), "integer")
@@ -260,7 +253,10 @@ def _mysql(type_: Any) -> SqlType | None:
 
 
 def _sqlite(type_: Any) -> SqlType | None:
-    """SQLite's types are affinities: what is stored is read as it is, and must be what the declared type says."""
+    """Return how a column of SQLite is read, whose type is but an affinity.
+
+    What is stored is read as it is, and must be what the declared type says.
+    """
     import pyarrow as pa
     import sqlalchemy as sa
 
@@ -269,14 +265,11 @@ def _sqlite(type_: Any) -> SqlType | None:
     if isinstance(type_, sa.Integer):
         return SqlType("integer", pa.int64())
     if isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float):
-        # A name that SQLite does not know is reflected as a numeric, too: its values say what they
-        # are.
-        unknown = type_.precision is None
-        return (
-            SqlType("any", None)
-            if unknown
-            else decimal_type(type_.precision, type_.scale, as_text=False)
-        )
+        if type_.precision is None:
+            # A type's name that SQLite does not know is reflected as a numeric, too: the values say
+            # what they are.
+            return SqlType("any", None)
+        return decimal_type(type_.precision, type_.scale, as_text=False)
     return None
 
 
@@ -284,9 +277,8 @@ def hint_of_text(dialect: str, field: str) -> str:
     """Return how a column is read whose values are not what its type says: its text is always there."""
     quote = "`" if dialect in {"mysql", "mariadb"} else '"'
     name = f"{quote}{field}{quote}"
-    type_ = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}.get(
-        dialect, "VARCHAR(4000)"
-    )
+    types = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}
+    type_ = types.get(dialect, "VARCHAR(4000)")
     return (
         "Correct the value, or read the column as text by a query of the source, "
         f"SELECT CAST({name} AS {type_}) AS {name}, ... in queries={{...}}."
@@ -316,9 +308,9 @@ class ColumnReader:
         """Return the type of a column without values."""
         import pyarrow as pa
 
-        return (
-            pa.null() if self._type.arrow is None or self._zone_is_unknown() else self._type.arrow
-        )
+        if self._type.arrow is None or self._zone_is_unknown():
+            return pa.null()
+        return self._type.arrow
 
     def read(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
         """Return the values as Arrow, exactly.
@@ -335,10 +327,8 @@ class ColumnReader:
             return self._times(values)
         if type_.kind in {"decimal", "number"}:
             return self._decimals(values)
-        if type_.how == "double":
-            return array_of(
-                values, type_.arrow
-            )  # doubles that the database has made of single floats
+        if type_.how == "double":  # the database has made doubles of single floats
+            return array_of(values, type_.arrow)
         if type_.arrow is None:
             return self._joined(values)
         return self._array(values, type_.arrow)
@@ -377,21 +367,15 @@ class ColumnReader:
             if dates is not None and not is_before_year_one(dates):
                 return dates
             # infinity, a zero date, a year beyond 9999, a number: told by name below
-        if (
-            pa.types.is_time(type_)
-            and self._dialect != "sqlite"
-            and not all(value is None or _is_time_of_day(value) for value in values)
-        ):
-            return array_of(values, pa.string())  # MySQL's TIME is a span, too: -838:59:59
+        if pa.types.is_time(type_) and self._dialect != "sqlite":
+            are_times = all(value is None or _is_time_of_day(value) for value in values)
+            if not are_times:  # MySQL's TIME is a span, too: -838:59:59
+                return array_of(values, pa.string())
         array = self._array(values, type_)
-        if (
-            self._type.kind == "instant"
-            and pa.types.is_timestamp(array.type)
-            and array.type.tz is None
-        ):
-            return array.cast(
-                type_
-            )  # MySQL's text of a TIMESTAMP, in the session's zone, which is UTC
+        lacks_zone = pa.types.is_timestamp(array.type) and array.type.tz is None
+        if self._type.kind == "instant" and lacks_zone:
+            # MySQL's text of a TIMESTAMP is in the session's zone, which is UTC.
+            return array.cast(type_)
         return array
 
     def _decimals(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
@@ -400,22 +384,19 @@ class ColumnReader:
         declared = self._type.arrow
         if declared is not None and pa.types.is_decimal(declared):
             try:
-                if (
-                    self._dialect == "sqlite"
-                ):  # it keeps a decimal as a double: the shortest text is what was meant
-                    return decimals_of_texts(
-                        array_of(values, pa.float64()).cast(pa.string()), declared
-                    )
-                return decimals_of(values, declared)
+                if self._dialect != "sqlite":
+                    return decimals_of(values, declared)
+                # It keeps a decimal as a double, whose shortest text is what was meant.
+                texts = array_of(values, pa.float64()).cast(pa.string())
+                return decimals_of_texts(texts, declared)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 pass  # not a number, or wider than declared
         if self._dialect == "sqlite":
-            values = [
-                Decimal(repr(v)) if type(v) is float and math.isfinite(v) else v for v in values
-            ]
+            values = [_as_decimal(value) for value in values]
         for value in values:
             odd = isinstance(value, Decimal | float) and not math.isfinite(value)
-            if odd or (isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}):
+            odd_text = isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}
+            if odd or odd_text:
                 raise self._error(
                     "no decimal type holds this; select it as a double in a view.", str(value)
                 )
@@ -426,9 +407,8 @@ class ColumnReader:
         try:
             wanted = array.type if self._so_far is None else merge_types(self._so_far, array.type)
         except SchemaConflictError as error:
-            raise self._error(
-                error.message, next(value for value in values if value is not None)
-            ) from error
+            first = next(value for value in values if value is not None)
+            raise self._error(error.message, first) from error
         self._so_far = wanted
         return array if array.type.equals(wanted) else self._array(values, wanted)
 
@@ -443,14 +423,13 @@ class ColumnReader:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if (
-            self._type.how == "json"
-            and pc.any(odd := pc.match_substring_regex(texts, SUBSCRIPTS)).as_py()
-        ):
-            value = texts.filter(odd)[0].as_py()
-            raise self._error(
-                "an array whose subscripts do not begin at 1; JSON would lose them.", value
-            )
+        if self._type.how == "json":
+            odd = texts.filter(pc.match_substring_regex(texts, SUBSCRIPTS))
+            if len(odd):
+                raise self._error(
+                    "an array whose subscripts do not begin at 1; JSON would lose them.",
+                    odd[0].as_py(),
+                )
         return pa.ExtensionArray.from_storage(pa.json_(texts.type), texts)
 
     def _json_text(self, value: Any) -> str:
@@ -470,6 +449,13 @@ class ColumnReader:
         if isinstance(value, int) and value in {0, 1}:
             return value == 1
         raise self._error("is no boolean: SQLite keeps 0 or 1 for one.", value)
+
+
+def _as_decimal(value: Any) -> Any:
+    """Return a double of SQLite's as the decimal that it stands for; anything else as it is."""
+    if type(value) is float and math.isfinite(value):
+        return Decimal(repr(value))
+    return value
 
 
 def _is_time_of_day(text: Any) -> bool:

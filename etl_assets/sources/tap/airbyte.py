@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simplejson
 
@@ -41,11 +41,11 @@ from etl_assets.protocol.airbyte.messages import descriptor_of, key_of, state_ke
 from etl_assets.protocol.singer.documents import as_object, read_document
 from etl_assets.protocol.singer.messages import RecordMessage, Unknown, encode
 from etl_assets.redaction import redact, remember_config
+from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, frozen
+from etl_assets.sources.source_read import SourceRead
 from etl_assets.sources.tap.arguments import AIRBYTE_COMMANDS
-
-if TYPE_CHECKING:
-    from etl_assets.sources.base import Source
+from etl_assets.sources.tap.modes import sampled_schema
 
 NO_CURSOR = {"__ab_no_cursor_state_message": True}
 """The state that ends a full refresh: it says that there is nothing to go on from."""
@@ -53,7 +53,7 @@ NO_CURSOR = {"__ab_no_cursor_state_message": True}
 Say = Callable[..., None]
 
 
-def run_airbyte(source_class: "type[Source]", argv: Sequence[str], given: Mapping[str, Any]) -> int:
+def run_airbyte(source_class: type[Source], argv: Sequence[str], given: Mapping[str, Any]) -> int:
     """Run one of Airbyte's commands; gives the exit code.
 
     Args:
@@ -99,7 +99,7 @@ def run_airbyte(source_class: "type[Source]", argv: Sequence[str], given: Mappin
     return 0
 
 
-def _spec(source: "Source") -> dict[str, Any]:
+def _spec(source: Source) -> dict[str, Any]:
     schema = source.config_spec or {
         "type": "object",
         "properties": {},
@@ -113,7 +113,7 @@ def _spec(source: "Source") -> dict[str, Any]:
     }
 
 
-def _status(source: "Source") -> dict[str, Any]:
+def _status(source: Source) -> dict[str, Any]:
     try:
         source.test_connection()
     except Exception as error:  # noqa: BLE001 - a hook may raise anything
@@ -124,17 +124,15 @@ def _status(source: "Source") -> dict[str, Any]:
 # Catalogs
 
 
-def _found(source: "Source", names: Sequence[str] | None = None) -> Catalog:
+def _found(source: Source, names: Sequence[str] | None = None) -> Catalog:
     return Catalog.of(
         source.catalog if source.catalog is not None else source.discover(streams=names)
     )
 
 
-def _described(source: "Source", stream: Stream) -> dict[str, Any]:
+def _described(source: Source, stream: Stream) -> dict[str, Any]:
     """Return an `AirbyteStream`; a stream that declares no columns gets those of its first rows."""
     if not (stream.schema or {}).get("properties"):
-        from etl_assets.sources.tap.modes import sampled_schema
-
         stream = stream.replace(
             schema=sampled_schema(source, stream) or {"type": "object", "properties": {}}
         )
@@ -153,9 +151,7 @@ def _of_json(prop: Any) -> Any:
     return {word: said for word, said in prop.items() if word != "x-arrow"}
 
 
-def _configured(
-    source: "Source", catalog: Mapping[str, Any]
-) -> tuple[list[Stream], set[StreamKey]]:
+def _configured(source: Source, catalog: Mapping[str, Any]) -> tuple[list[Stream], set[StreamKey]]:
     """Return the streams to read, and those of them that are refreshed whole.
 
     Raises:
@@ -197,7 +193,8 @@ def _keyed(stream: Stream, entry: Mapping[str, Any]) -> Stream:
         return stream
     if len(cursor) != 1:
         raise ConfigError(
-            f"stream {stream.name!r}: it has no cursor of its own, and {cursor!r} is none that can be read by.",
+            f"stream {stream.name!r}: it has no cursor of its own, and {cursor!r} is none that can "
+            "be read by.",
             hint="Choose one field of the stream as cursor_field, or full_refresh.",
             stream=stream.name,
         )
@@ -259,10 +256,8 @@ def _begins(
 
 
 def _read(
-    source: "Source", catalog: Mapping[str, Any], given: Iterable[Mapping[str, Any]], say: Say
+    source: Source, catalog: Mapping[str, Any], given: Iterable[Mapping[str, Any]], say: Say
 ) -> int:
-    from etl_assets.sources.source_read import SourceRead
-
     streams, whole = _configured(source, catalog)
     read = SourceRead(source, streams, source_name=source.state_name or type(source).__name__)
     report = _Report(say, streams, whole)
@@ -321,7 +316,8 @@ class _Report:
                 )
             case Truncate() if key not in self._whole or self._status[key] != "STARTED":
                 raise ConfigError(
-                    f"stream {key[1]!r}: its source replaces rows, which Airbyte's protocol cannot say in a read.",
+                    f"stream {key[1]!r}: its source replaces rows, which Airbyte's protocol cannot "
+                    "say in a read.",
                     hint="Read it by full_refresh.",
                     stream=key[1],
                 )

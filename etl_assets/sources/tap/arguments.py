@@ -1,11 +1,12 @@
-"""The command line of a source that is run as a program: Mage's flags, or one of Airbyte's commands."""
+"""The command line of a source as a program: Mage's flags, or one of Airbyte's commands."""
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from etl_assets.protocol.singer.documents import (
     as_object,
@@ -15,10 +16,6 @@ from etl_assets.protocol.singer.documents import (
     read_document,
     warn_of_unknown,
 )
-from etl_assets.redaction.errors import tell_failure
-
-if TYPE_CHECKING:
-    from etl_assets.sources.base import Source
 
 AIRBYTE_COMMANDS = ("spec", "check", "discover", "read")
 _FLAGS = (
@@ -39,55 +36,36 @@ _DOCUMENTS = (
 )
 
 
-def run_source(source_class: "type[Source]", **kwargs: Any) -> None:
-    """Make a source from the command line and run it; the exit code is 1 if it fails.
-
-    It is a Singer tap with Mage's flags, and an Airbyte source where the first word is one of its
-    commands.
-
-    Args:
-        source_class: The class.
-        kwargs: Passed to it; what the command line says wins over them.
-    """
-    if sys.argv[1:2] and sys.argv[1] in AIRBYTE_COMMANDS:
-        from etl_assets.sources.tap.airbyte import (
-            run_airbyte,
-        )  # it reads sources, so it lies above them
-
-        raise SystemExit(run_airbyte(source_class, sys.argv[1:], kwargs))
-    try:
-        said = _said.set(parse_arguments(sys.argv[1:]))
-        try:
-            source_class(**kwargs).process()
-        finally:
-            _said.reset(said)
-    except BrokenPipeError:
-        raise  # nobody reads any more
-    except Exception as error:  # whatever a hook raises: its words may hold secrets of the config
-        raise SystemExit(tell_failure(error)) from error
-
-
 _said: ContextVar[Mapping[str, Any]] = ContextVar(
     "etl_assets_command_line", default=MappingProxyType({})
 )
 
 
-def said_on_the_command_line() -> Mapping[str, Any]:
-    """Return the arguments of the command line that `main` has read.
+@contextmanager
+def said_by(arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Have sources that are made here take these arguments, read from the command line."""
+    token = _said.set(arguments)
+    try:
+        yield
+    finally:
+        _said.reset(token)
 
-    Nothing in a process that is not its own.
-    """
+
+def said_on_the_command_line() -> Mapping[str, Any]:
+    """Return the arguments that `main` has read; none in a process that is not its own."""
     return _said.get()
 
 
 def is_called_by_the_program() -> bool:
-    """Return whether the caller's caller's caller is the script that Python was started with, outside of `main`.
+    """Return whether the script that Python was started with has called `process`, without `main`.
 
-    Of such a script `MySource().process()` is all that it does, and Mage's sources read `sys.argv`
-    themselves. In a host such as Dagster, pytest or a notebook the command line is somebody else's.
+    Such a script may do nothing else than `MySource().process()`, for Mage's sources read
+    `sys.argv` themselves. In a host such as Dagster, pytest or a notebook the command line is
+    somebody else's.
     """
     if _said.get():
         return False
+    # The frames between the script and here: `Source.process`, and the function that it calls.
     frame = sys._getframe(3)  # noqa: SLF001 - the one way to know who calls
     return frame.f_globals.get("__name__") == "__main__" and "__file__" in frame.f_globals
 

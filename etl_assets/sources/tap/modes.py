@@ -8,63 +8,31 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simplejson
 
-from etl_assets.exceptions import ConfigError
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.schema.json_schema import from_arrow
 from etl_assets.model.stream import Stream
+from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog as MageCatalog
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import with_new_fields
-
-if TYPE_CHECKING:
-    from etl_assets.sources.base import Source
+from etl_assets.sources.read import StreamRead
 
 SAMPLE_ROWS = 100
 TYPE_SAMPLE_DATA = "SAMPLE_DATA"
 
-MODES: Mapping[str, str] = {
-    "test_connection": "should_test_connection",
-    "load_sample_data": "load_sample_data",
-    "discover_mode": "discover_mode",
-    "discover_streams_mode": "discover_streams_mode",
-    "count_records": "count_records_mode",
-    "show_templates": "show_templates",
-}
-"""Mage's arguments that choose a mode, and the attributes in which it keeps them."""
-
 _NONE_SELECTED = (
-    "No stream is selected, so nothing is read. Set `selected` to true in the metadata of the catalog's streams "
+    "No stream is selected, so nothing is read. Set `selected` to true in the metadata of the "
+    "catalog's streams "
     "(the entry whose breadcrumb is empty), or name them with --selected_streams_json."
 )
 
 
-def take_arguments(source: "Source", given: Mapping[str, Any]) -> None:
-    """Set what is given of Mage's documents and modes; the others stay as they are."""
-    if "config" in given:
-        source.config = given["config"] or {}
-        source.config_is_missing = given["config"] is None
-    if "catalog" in given:
-        catalog = given["catalog"]
-        source.catalog = MageCatalog.from_dict(catalog) if isinstance(catalog, Mapping) else catalog
-    if "query" in given:
-        query = given["query"]
-        source.query = json.loads(query) if isinstance(query, str) else dict(query or {})
-    if "selected_streams" in given:
-        selected = given["selected_streams"]
-        source.selected_streams = None if selected is None else list(selected)
-    if "state" in given:
-        source.state = dict(given["state"] or {})
-    for name in MODES.keys() & given.keys():
-        setattr(source, MODES[name], bool(given[name]))
-
-
-def run_mode(source: Any) -> bool:
+def run_mode(source: Source) -> bool:
     """Run the mode that is set, by Mage's priority.
 
     Returns False where there is none, so that it is to sync.
@@ -84,10 +52,11 @@ def run_mode(source: Any) -> bool:
     return True
 
 
-def catalog_to_sync(source: "Source") -> Catalog:
-    """Return the catalog a source was given, with new fields where it takes them, or else the one it discovers.
+def catalog_to_sync(source: Source) -> Catalog:
+    """Return the catalog to sync: the one that the source was given, or else discovers.
 
-    Where streams were named it has those alone: a source that overrides `sync` reads what is in it.
+    A given one has new fields where its streams take them. Where streams were named it has those
+    alone: a source that overrides `sync` reads what is in it.
     """
     given = source.catalog
     catalog = MageCatalog.of(
@@ -100,7 +69,7 @@ def catalog_to_sync(source: "Source") -> Catalog:
     return catalog
 
 
-def catalog_of(source: "Source") -> Catalog:
+def catalog_of(source: Source) -> Catalog:
     """Return the catalog a source was given, or else the one it discovers."""
     if source.catalog is None:
         # A source that declares nothing is asked for all: names that it does not know are read all
@@ -110,7 +79,7 @@ def catalog_of(source: "Source") -> Catalog:
     return MageCatalog.of(source.catalog)
 
 
-def streams_to_read(source: "Source", catalog: Any) -> list[Stream]:
+def streams_to_read(source: Source, catalog: Any) -> list[Stream]:
     """Return the selected streams, the one that was interrupted first.
 
     Or those that are named, known or not.
@@ -128,29 +97,13 @@ def streams_to_read(source: "Source", catalog: Any) -> list[Stream]:
     return [known.get(name) or CatalogEntry.of(Stream(name)) for name in names]
 
 
-def sampled_schema(source: "Source", stream: Stream) -> dict[str, Any]:
+def sampled_schema(source: Source, stream: Stream) -> dict[str, Any]:
     """Return the JSON Schema of a stream's first rows; {} where there are none."""
     first = _first_batch(source, stream)
     return from_arrow(first.to_arrow(stream).schema) if first is not None else {}
 
 
-def templates_beside(class_: type) -> dict[str, Any]:
-    """Return the files of the folder `templates` beside a class, by name.
-
-    Raises:
-        ConfigError: There is no such folder.
-    """
-    file = getattr(sys.modules.get(class_.__module__), "__file__", None)
-    folder = Path(file or ".").parent / "templates"
-    if not folder.is_dir():
-        raise ConfigError(f"{class_.__name__} has no folder `templates` ({folder}).")
-    return {
-        path.stem: simplejson.loads(path.read_text("utf-8"))
-        for path in sorted(folder.glob("*.json"))
-    }
-
-
-def _discover(source: "Source") -> None:
+def _discover(source: Source) -> None:
     if source.discover_streams_mode:
         json.dump(source.discover_streams(), sys.stdout)
         _end_line()
@@ -159,8 +112,8 @@ def _discover(source: "Source") -> None:
     _print(found if isinstance(found, Mapping) else MageCatalog.of(found).to_dict())
 
 
-def _with_sampled(source: "Source") -> Catalog | None:
-    """Return the named streams of a source that declares some or none: others get their schema from a sample."""
+def _with_sampled(source: Source) -> Catalog | None:
+    """Return the named streams; one that the source does not declare has a sample's schema."""
     if source.selected_streams is None or _discovers(source):
         return None
     declared = {
@@ -172,13 +125,11 @@ def _with_sampled(source: "Source") -> Catalog | None:
     )
 
 
-def _discovers(source: "Source") -> bool:
-    from etl_assets.sources.base import Source
-
+def _discovers(source: Source) -> bool:
     return type(source).discover is not Source.discover
 
 
-def _count(source: "Source") -> None:
+def _count(source: Source) -> None:
     bookmarks = source.state.get("bookmarks") or {}
     counts = [
         {
@@ -194,7 +145,7 @@ def _count(source: "Source") -> None:
     _end_line()
 
 
-def _sample(source: "Source") -> None:
+def _sample(source: Source) -> None:
     """Print the first rows of each stream as Mage does: pandas' JSON of the columns, as a text."""
     import pandas as pd
 
@@ -205,10 +156,8 @@ def _sample(source: "Source") -> None:
         _print({"stream_id": stream.name, "sample_data": text, "type": TYPE_SAMPLE_DATA})
 
 
-def _first_batch(source: "Source", stream: Stream) -> Batch | None:
+def _first_batch(source: Source, stream: Stream) -> Batch | None:
     """Return the first batch with rows, of a read that asks for some only."""
-    from etl_assets.sources.read import StreamRead
-
     name = source.name or type(source).__name__
     read = StreamRead(source, stream, source_name=name, limit=SAMPLE_ROWS, as_tap=True)
     batches: Any = read.open(None, sample=True)

@@ -1,4 +1,4 @@
-"""Mage's `process` and `sync`: what a source does when it is run as a program, `python my_source.py --catalog ...`.
+"""Mage's `process` and `sync`: what a source does as a program, `python my_source.py ...`.
 
 Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets)
 never calls them.
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from etl_assets.exceptions import EtlAssetsError, SourceError
 from etl_assets.model.batch import Batch
@@ -20,6 +20,7 @@ from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import masked_errors, shown_cause
+from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import (
@@ -28,125 +29,14 @@ from etl_assets.sources.messages import (
     write_schema,
     write_state,
 )
+from etl_assets.sources.read import StreamRead
 from etl_assets.sources.tap.arguments import is_called_by_the_program, parse_arguments
 from etl_assets.sources.tap.declared import DeclaredColumns
-from etl_assets.sources.tap.modes import (
-    catalog_to_sync,
-    run_mode,
-    streams_to_read,
-    take_arguments,
-    templates_beside,
-)
-
-if TYPE_CHECKING:
-    from etl_assets.sources.base import Source
+from etl_assets.sources.tap.modes import catalog_to_sync, run_mode, streams_to_read
+from etl_assets.sources.tap.verbs import comes_in_order, take_arguments
 
 
-class ProcessModes:
-    """The verbs a source has as a program: short delegations to the functions of this module."""
-
-    emit_activate_version_messages: bool = False
-    """Run as a tap: number the rows of each full table and end it with ACTIVATE_VERSION, so that a target removes those
-    of older runs. The config may say it too."""
-    sync_writes_states: bool = False
-    """`sync_stream` is calling `write_records`, and writes the STATE messages itself."""
-
-    @classmethod
-    def templates(cls) -> dict[str, Any]:
-        """Return the files of the folder `templates` beside the class, by name.
-
-        Raises:
-            ConfigError: There is no such folder.
-        """
-        return templates_beside(cls)
-
-    def process(self: Any) -> None:
-        """Do what the mode says, the first that is set: test, sample, discover, count, templates, else sync."""
-        process(self)
-
-    def sync(self: Any, catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
-        """Write the messages of every selected stream; one that fails does not stop the others.
-
-        Raises:
-            SourceError: Streams failed; names them, and its cause is the first one's error.
-        """
-        sync_catalog(self, catalog, properties)
-
-    def process_stream(
-        self: Any, stream: Stream, properties: Mapping[str, Any] | None = None
-    ) -> None:
-        """Write the SCHEMA message of a stream.
-
-        One without a schema gets it from its first rows, in `sync_stream`.
-        """
-        bookmarks = self._get_bookmarks_for_stream(stream)
-        internal = self.internal_column_schema(stream, bookmarks=bookmarks)
-        stream = with_columns(stream, internal)
-        if stream.schema or properties:
-            declared = (stream.schema or {}).get("properties") or {}
-            columns = _selected_schema(stream)
-            if properties is not None:
-                columns = {
-                    name: declared.get(name, prop)
-                    for name, prop in {**properties, **internal}.items()
-                }
-            _write_schema(
-                stream,
-                columns,
-                self._get_bookmark_properties_for_stream(stream, bookmarks=bookmarks),
-            )
-
-    def sync_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
-        """Write the RECORD and STATE messages of a stream; returns the number of records."""
-        return sync_stream(self, stream, properties)
-
-    def write_records(
-        self: Any,
-        stream: Stream,
-        rows: Sequence[Mapping[str, Any]],
-        properties: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Write RECORD messages, and of a sorted stream that is followed its STATE.
-
-        Args:
-            stream: The stream.
-            rows: Its rows.
-            properties: The columns to write, in place of those that are selected.
-
-        Returns:
-            `final_record`, None without rows; and `max_bookmark`, a list of the largest values of
-            the bookmark
-            properties: empty for a stream that is not followed, and for a sorted one, whose STATE
-                is already written.
-        """
-        return write_rows(self, stream, list(rows), properties)
-
-    # Mage's names; what overrides `sync` or `sync_stream` calls them.
-
-    def _get_bookmarks_for_stream(self: Any, stream: Stream) -> Bookmark | None:
-        """Return the stream's bookmark in the state, or None."""
-        return (self.state.get("bookmarks") or {}).get(stream.name) or None
-
-    def _get_bookmark_properties_for_stream(
-        self: Any, stream: Stream, bookmarks: Bookmark | None = None
-    ) -> list[str]:
-        """Return the fields that say how far a stream was read.
-
-        A hook. All of them, of a composite one too.
-        """
-        del bookmarks
-        return [] if stream.method == "FULL_TABLE" else self._get_replication_key(stream)
-
-    def _get_replication_key(self, stream: Stream) -> list[str]:
-        """Return the fields of a stream's replication key, however it is read."""
-        return list(
-            dict.fromkeys(
-                name for name in (stream.replication_key, *stream.bookmark_properties) if name
-            )
-        )
-
-
-def process(source: "Source") -> None:
+def process(source: Source) -> None:
     """Run the mode that is set, or sync.
 
     A script that calls this itself has its command line read first.
@@ -160,7 +50,7 @@ def process(source: "Source") -> None:
 
 
 def sync_catalog(
-    source: "Source", catalog: Catalog, properties: Mapping[str, Any] | None = None
+    source: Source, catalog: Catalog, properties: Mapping[str, Any] | None = None
 ) -> None:
     """Write the messages of every selected stream, the one that was interrupted first."""
     streams = streams_to_read(source, catalog)
@@ -185,12 +75,26 @@ def sync_catalog(
         ) from shown_cause(first)
 
 
-def sync_stream(
-    source: "Source", stream: Stream, properties: Mapping[str, Any] | None = None
-) -> int:
-    """Write a stream's records, and its bookmark after each batch that is a checkpoint, and at the end."""
-    from etl_assets.sources.read import StreamRead
+def process_stream(
+    source: Source, stream: Stream, properties: Mapping[str, Any] | None = None
+) -> None:
+    """Write the SCHEMA message of a stream whose schema, or `properties`, say its columns."""
+    bookmarks = source._get_bookmarks_for_stream(stream)  # noqa: SLF001 - Mage's hooks, here and below
+    followed = source._get_bookmark_properties_for_stream(stream, bookmarks=bookmarks)  # noqa: SLF001
+    internal = source.internal_column_schema(stream, bookmarks=bookmarks)
+    stream = with_columns(stream, internal)
+    if not stream.schema and not properties:
+        return
+    columns = _selected_schema(stream)
+    if properties is not None:
+        declared = (stream.schema or {}).get("properties") or {}
+        asked = {**properties, **internal}
+        columns = {name: declared.get(name, prop) for name, prop in asked.items()}
+    _write_schema(stream, columns, followed)
 
+
+def sync_stream(source: Source, stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
+    """Write a stream's records, and its bookmark at each checkpoint and at the end."""
     began = (source.state.get("bookmarks") or {}).get(stream.name) or None
     followed = source._get_bookmark_properties_for_stream(stream)  # noqa: SLF001 - Mage's hook
     read = StreamRead(
@@ -225,7 +129,10 @@ def sync_stream(
 
 
 def write_rows(
-    source: Any, stream: Stream, rows: list[Mapping[str, Any]], properties: Mapping[str, Any] | None
+    source: Source,
+    stream: Stream,
+    rows: list[Mapping[str, Any]],
+    properties: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Write rows as RECORD messages, with a STATE behind them where `sync_stream` writes none."""
     began = source._get_bookmarks_for_stream(stream)  # noqa: SLF001 - Mage's hooks, here and below
@@ -257,7 +164,7 @@ def write_rows(
 def _records(
     stream: Stream, batch: Batch, properties: Mapping[str, Any] | None, internal: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """Return what is written of a batch: the selected columns, or those of `properties` and the source's own."""
+    """Return what is written of a batch: selected columns, or `properties` and internal ones."""
     if properties is None:
         return batch.to_rows(stream)
     columns = dict.fromkeys((*properties, *internal))
@@ -266,8 +173,8 @@ def _records(
 
 
 @contextmanager
-def _states_by_sync(source: "Source") -> Iterator[None]:
-    """Have `write_records` write no STATE: whoever syncs the stream knows better where one may stand."""
+def _states_by_sync(source: Source) -> Iterator[None]:
+    """Have `write_records` write no STATE: `sync_stream` knows better where one may stand."""
     source.sync_writes_states = True
     try:
         yield
@@ -275,22 +182,11 @@ def _states_by_sync(source: "Source") -> Iterator[None]:
         source.sync_writes_states = False
 
 
-def writes_messages_itself(source: "Source") -> bool:
-    """Return whether a source stands for its Singer messages itself, so that it cannot be read stream by stream."""
-    return overridden_mode(source) is not None
+def _begin_version(source: Source, stream: Stream, *, partial: bool) -> int | None:
+    """Return the version of a full table's rows, if the source is asked for one.
 
-
-def overridden_mode(source: "Source") -> str | None:
-    """Return the verb that writes messages and that the source overrides, the first of them, or None."""
-    names = ("process", "sync", "process_stream", "sync_stream", "write_records")
-    return next(
-        (name for name in names if getattr(type(source), name) is not getattr(ProcessModes, name)),
-        None,
-    )
-
-
-def _begin_version(source: "Source", stream: Stream, *, partial: bool) -> int | None:
-    """Return the version of a full table's rows where the source is asked for it: in milliseconds, so that it grows."""
+    It is a time in milliseconds, so that it grows.
+    """
     source.versions.pop(stream.name, None)
     asked = source.emit_activate_version_messages or source.config.get(
         "emit_activate_version_messages"
@@ -312,26 +208,15 @@ def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
             yield Batch([], bookmark=batch.bookmark)
 
 
-def comes_in_order(source: "Source", stream: Stream) -> bool:
-    """Return whether rows come in the order of the replication key: the source says so, and somebody chose the key.
-
-    Where a catalog entry names no key, it is the only one its metadata call valid: of that, nobody
-    promised anything.
-    """
-    entry = stream.to_dict()
-    chosen = entry.get("replication_key") or entry.get("bookmark_properties")
-    return source.is_sorted and bool(chosen or stream.metadata_of().get("replication-key"))
-
-
-def _tracker(source: "Source", stream: Stream, began: Bookmark | None) -> BookmarkTracker | None:
+def _tracker(source: Source, stream: Stream, began: Bookmark | None) -> BookmarkTracker | None:
     if not stream.cursor:
         return None
     in_order = comes_in_order(source, stream)
     return BookmarkTracker(stream, began, check_order=in_order, ordered=False)
 
 
-def _save(source: "Source", stream: Stream, bookmark: Bookmark | None) -> None:
-    """Put a bookmark into the source's state, beside those of the other streams, and write the whole."""
+def _save(source: Source, stream: Stream, bookmark: Bookmark | None) -> None:
+    """Put a bookmark into the source's state, and write the whole state."""
     if bookmark is None:
         return
     source.state.setdefault("bookmarks", {})[stream.name] = dict(bookmark)

@@ -1,10 +1,8 @@
-"""A source that writes Singer messages itself, read as events: it runs in a thread, its messages wait in a short queue.
+"""A source that writes Singer messages itself, run in a thread and read as events.
 
 Messages are pushed by the source and pulled by the sync, so that one of the two needs a thread of
-its own. The queue is
-bounded: a source that is faster than the destination waits. When the sync wants no more, the next
-message that the
-source writes ends it.
+its own. They wait in a queue, which is bounded: a source that is faster than the destination waits.
+When the sync wants no more, the next message that the source writes ends it.
 """
 
 import contextvars
@@ -34,7 +32,7 @@ from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.messages import messages_to
-from etl_assets.sources.tap.process import ProcessModes
+from etl_assets.sources.tap.verbs import overrides
 
 BATCH_ROWS = 5000
 """Records of one stream that wait before they go on as a batch."""
@@ -87,7 +85,7 @@ def tap_events(source: Source, streams: Sequence[Stream], state: SourceState) ->
 
 
 def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, Any]:
-    """Return the state document that a tap begins from: the stored one, without the streams to be read anew.
+    """Return the stored state document, without the streams that are to be read anew.
 
     Raises:
         ConfigError: The document is none of those that keep streams apart under `bookmarks`.
@@ -109,7 +107,8 @@ def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, A
     )
     if incremental is not None:
         raise ConfigError(
-            f"stream {incremental!r} is to be read anew, but the state of its source does not keep streams apart.",
+            f"stream {incremental!r} is to be read anew, but the state of its source does not keep "
+            "streams apart.",
             hint="Do a full refresh of all its streams.",
             stream=incremental,
         )
@@ -117,12 +116,8 @@ def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, A
 
 
 def _run(source: Source, catalog: Catalog, say: Callable[[Said], None]) -> None:
-    """Run in the thread: the whole of a source that overrides `sync`, or one stream after the other."""
-    whole = any(
-        getattr(type(source), name) is not getattr(ProcessModes, name)
-        for name in ("process", "sync")
-    )
-    if whole:
+    """Run in the thread a source that overrides `sync` as a whole, any other by streams."""
+    if overrides(source, "process") or overrides(source, "sync"):
         source.sync(catalog)
         for stream in catalog.streams:
             say(StreamEnd(stream))
@@ -135,7 +130,8 @@ def _run(source: Source, catalog: Catalog, say: Callable[[Said], None]) -> None:
             say(StreamEnd(stream, complete=False, error=error))
         except Exception as error:  # noqa: BLE001 - a hook may raise anything: it is the connector's edge
             told = StreamReadError(
-                f"stream {stream.name!r}: reading failed: {type(error).__name__}: {redact(str(error))}",
+                f"stream {stream.name!r}: reading failed: {type(error).__name__}: "
+                f"{redact(str(error))}",
                 stream=stream.name,
             )
             told.__cause__ = shown_cause(error)
@@ -241,12 +237,9 @@ class _Reader(SingerEvents):
         bookmarks = state.get("bookmarks")
         known = bookmarks if isinstance(bookmarks, Mapping) else {}
         for name, bookmark in known.items():
-            if (
-                name in self._keys
-                and isinstance(bookmark, Mapping)
-                and isinstance(bookmark.get("version"), int)
-            ):
-                self.versions[self._keys[name]] = bookmark["version"]
+            version = bookmark.get("version") if isinstance(bookmark, Mapping) else None
+            if name in self._keys and isinstance(version, int):
+                self.versions[self._keys[name]] = version
 
     def events(self, said: Said) -> Iterator[Event]:
         """Yield the events of one message, or of the end of a stream.
@@ -299,7 +292,8 @@ class _Reader(SingerEvents):
     @override
     def batch_folder(self, url: str, stream: str) -> BatchFolder:
         raise ProtocolError(
-            f"stream {stream!r}: a BATCH message comes from a program, not from a source in this process.",
+            f"stream {stream!r}: a BATCH message comes from a program, not from a source in this "
+            "process.",
             hint="Write its records.",
             stream=stream,
         )

@@ -65,7 +65,7 @@ _lock = threading.Lock()
 
 
 class _Stdout:
-    """Stands for `sys.stdout`: text goes to the listener of its context, else where it went before."""
+    """Stands for `sys.stdout`: gives text to the context's listener, else where it went before."""
 
     def __init__(self, stdout: TextIO) -> None:
         self.stdout = stdout

@@ -10,7 +10,7 @@ from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, json_type
 from etl_assets.model.values.arrays import decimals_of_texts
 from etl_assets.model.values.duckdb_values import WHOLE, readable
 from etl_assets.sources.sql.errors import as_database_errors
-from etl_assets.sources.sql.query import field_metadata
+from etl_assets.sources.sql.rows import field_metadata
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -172,7 +172,8 @@ class Dialect(DuckDBEngineDialect):
         rows = connection.execute(
             sa.text(
                 "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() "
-                "WHERE database_name = current_database() AND schema_name = :schema AND table_name = :name "
+                "WHERE database_name = current_database() AND schema_name = :schema AND table_name "
+                "= :name "
                 "ORDER BY column_index"
             ),
             {"schema": self._schema(schema), "name": table_name},
@@ -212,8 +213,10 @@ class Dialect(DuckDBEngineDialect):
     ) -> list[dict[str, Any]]:
         rows = connection.execute(
             sa.text(
-                "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type = :kind "
-                "AND database_name = current_database() AND schema_name = :schema AND table_name = :name "
+                "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type = "
+                ":kind "
+                "AND database_name = current_database() AND schema_name = :schema AND table_name = "
+                ":name "
                 "ORDER BY constraint_index"
             ),
             {"kind": kind, "schema": self._schema(schema), "name": table_name},
@@ -246,9 +249,11 @@ class Dialect(DuckDBEngineDialect):
     ) -> Any:
         """Return what is said of a table or view."""
         asked = (
-            "SELECT comment FROM (SELECT database_name, schema_name, table_name, comment FROM duckdb_tables() "
+            "SELECT comment FROM (SELECT database_name, schema_name, table_name, comment FROM "
+            "duckdb_tables() "
             "UNION ALL SELECT database_name, schema_name, view_name, comment FROM duckdb_views()) "
-            "WHERE table_name = :name AND database_name = current_database() AND schema_name = :schema"
+            "WHERE table_name = :name AND database_name = current_database() AND schema_name = "
+            ":schema"
         )
         values = {"schema": self._schema(schema), "name": table_name}
         return {"text": connection.execute(sa.text(asked), values).scalar()}

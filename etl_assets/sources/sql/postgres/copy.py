@@ -127,7 +127,8 @@ class Copied:
             yield from made(received)
             if received.rows != received.told:
                 raise SourceError(
-                    f"stream {self._stream!r}: the server says it sent {received.told} rows, and {received.rows} came.",
+                    f"stream {self._stream!r}: the server says it sent {received.told} rows, and "
+                    f"{received.rows} came.",
                     stream=self._stream,
                 )
         finally:

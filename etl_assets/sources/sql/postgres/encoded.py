@@ -14,8 +14,8 @@ from etl_assets.model.encoded import Chunk, Encoded
 from etl_assets.model.refused import Refusals
 from etl_assets.sources.sql.pieces import Piece
 from etl_assets.sources.sql.postgres.binary import COUNT_BYTES, Field, decode
-from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
 from etl_assets.sources.sql.reflection import SqlColumn
+from etl_assets.sources.sql.rows import BATCH_BYTES, field_metadata
 from etl_assets.sources.sql.slices import Buffer
 
 if TYPE_CHECKING:

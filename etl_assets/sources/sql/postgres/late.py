@@ -84,14 +84,18 @@ def remark_of(asked: "Query", bound: Bound) -> str | None:
         return None
     if bound.problem and asked.cursor.bookmark is None and asked.rules.lookback is None:
         return (
-            f"rows that are committed late may be missed, with a {asked.stream.cursor[0]!r} below those that were read "
-            f"before: {bound.problem}. Set `lag` (or, with a primary key, `lookback`) to more than a transaction "
+            f"rows that are committed late may be missed, with a {asked.stream.cursor[0]!r} below "
+            "those that were read "
+            f"before: {bound.problem}. Set `lag` (or, with a primary key, `lookback`) to more than "
+            "a transaction "
             "takes; lag=0 says that none comes late"
         )
     if bound.waits_for_long:
         return (
-            f"a transaction is open since {bound.upto}, so the bookmark does not pass that: each run reads what comes "
-            "after it again, or, where rows are appended, leaves it to a later one. It has written, or was prepared; "
+            f"a transaction is open since {bound.upto}, so the bookmark does not pass that: each "
+            "run reads what comes "
+            "after it again, or, where rows are appended, leaves it to a later one. It has "
+            "written, or was prepared; "
             "pg_stat_activity and pg_prepared_xacts tell whose it is, should it be forgotten"
         )
     return None
@@ -120,7 +124,8 @@ def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
         upto, beyond = upto.date(), beyond.date()
     if _any_beyond(snapshot, cursor, beyond):
         return Bound(
-            problem=f"{column.name!r} has values in the future, so it is not set by the server's clock"
+            problem=f"{column.name!r} has values in the future, so it is not set by the server's "
+            "clock"
         )
     hidden = f"the role may not see other sessions' transactions, of which only the first {YOUNG_SECONDS} s are waited for"
     return Bound(upto, hidden if row.hidden else "", bool(row.long))
