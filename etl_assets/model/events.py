@@ -42,7 +42,7 @@ class Removable(Protocol):
 
 @dataclass(frozen=True)
 class Follow:
-    """The batches of a stream say how far it is read: by their bookmarks, else by its replication key.
+    """The batches of a stream say how far it is read: by their bookmarks, or its replication key.
 
     It comes before the stream's first `Records`; no `Checkpoint` speaks of the stream then.
 
