@@ -202,7 +202,9 @@ def _numbers(values: Sequence[Any], kind: type, type_: "pa.DataType") -> "pa.Arr
     plain, nulls = _only(values, kind)
     if not plain:
         return None
-    filled = [0 if value is None else value for value in values] if nulls else values
+    filled = values
+    if nulls:
+        filled = [0 if value is None else value for value in values]
     data = np.array(filled, np.int64 if kind is int else np.float64)
     buffers = [_validity(values, nulls=nulls), pa.py_buffer(data)]
     return pa.Array.from_buffers(type_, len(values), buffers)
