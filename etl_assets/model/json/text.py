@@ -130,8 +130,8 @@ class JsonText:
             if self._at < len(self._buffer) or not self._more():
                 break
         if not length:
-            found = self.peek()
-            self.error(f"a value expected, not {found!r}" if found else _CUT)
+            mark = self.peek()
+            self.error(f"a value expected, not {mark!r}" if mark else _CUT)
 
     def _pass_string(self) -> None:
         self._at += 1

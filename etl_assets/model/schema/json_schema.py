@@ -243,7 +243,7 @@ def _whole_digits(prop: JsonSchema) -> int | None:
     known = [digits for digits in uppers if digits is not None]
     if not known:
         return None
-    low = prop.get("minimum")
+    low: Any = prop.get("minimum")
     below_zero = _digits_of(-low) if _is_number(low) else None
     return max(*known, below_zero or 0)
 

@@ -5,7 +5,7 @@ gives a number where Python has no such date, and loses the names of a record's 
 double it gives the long double again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -104,7 +104,7 @@ def refuse_equal_keys(value: Any) -> None:
                     f"two keys of one object are {twice!r} as text, and JSON has only texts for "
                     "keys"
                 )
-            inside = one.values()
+            inside: Iterable[Any] = one.values()
         elif isinstance(one, list | tuple):
             inside = one
         else:

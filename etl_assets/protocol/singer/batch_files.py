@@ -153,7 +153,7 @@ def form_of(encoding: Mapping[str, Any], stream: str) -> tuple[str, bool]:
     is_known = kind in ("jsonl", "parquet") and compression in (None, "", "none", "gzip")
     if not is_known:
         raise cannot_be_read(stream, f"its encoding {dict(encoding)!r} is not known")
-    return kind, compression == "gzip"
+    return str(kind), compression == "gzip"
 
 
 @contextmanager

@@ -284,10 +284,9 @@ def _read(text: str, format_: str) -> str | None:
     if _CHECKED.search(format_) and not _says_its_day(text, format_, moment):
         return None
     has_date, has_time = kinds_of(format_)
-    value: date | time = (
-        moment if has_date and has_time else moment.date() if has_date else moment.timetz()
-    )
-    return value.isoformat()
+    if has_date and has_time:
+        return moment.isoformat()
+    return moment.date().isoformat() if has_date else moment.timetz().isoformat()
 
 
 def _says_its_day(text: str, format_: str, moment: datetime) -> bool:
