@@ -7,7 +7,7 @@ and is refused there, or stays text.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import datetime
 from functools import lru_cache
 from time import strptime
 from typing import TYPE_CHECKING, Any, Protocol
