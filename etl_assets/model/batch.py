@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, DataError
 from etl_assets.model.contract import Rejection
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from etl_assets.model.refused import Refusal
 
+Value = TypeVar("Value")
 Encoding = Literal["rows", "arrow"]
 """How a destination wants its batches.
 
@@ -84,15 +85,15 @@ class Batch:
         self._encoded: Encoded | None = None
         self._normal = False
         self.texts_are_known = False
-        """Whether the source has seen that all texts of its Arrow are UTF-8, and all JSON is JSON."""
+        """Whether the source has checked that all texts of its Arrow are UTF-8, and all JSON is."""
         self.left_out: tuple[str, ...] = ()
-        """Columns that the stream's schema does not name and its selection does not take, once converted."""
+        """Once converted: columns that neither the stream's schema nor its selection names."""
         self.rejections: Mapping[int, Sequence[Rejection]] = {}
         """What a schema contract has found wrong, by the row's index."""
         self.emitted: list[Any] | None = None
         """When the source emitted each record, in milliseconds since 1970, where it says so."""
         self.meta: Mapping[int, Any] = {}
-        """What the source says of a record, such as which values it has changed, by the row's index."""
+        """What the source says of a record, such as the values it has changed, by row index."""
         if isinstance(records, Mapping):
             records = [records]
         if isinstance(records, list | tuple):
@@ -105,7 +106,9 @@ class Batch:
     def __len__(self) -> int:
         if self._rows is not None:
             return len(self._rows)
-        return len(self._encoded) if self._encoded is not None else int(self._arrow.num_rows)
+        if self._encoded is not None:
+            return len(self._encoded)
+        return int(self._arrow.num_rows)
 
     @property
     def _arrow(self) -> "pa.Table":
@@ -117,16 +120,14 @@ class Batch:
 
     @property
     def has_columns_only(self) -> bool:
-        """Whether there is no record, but a schema: the columns of one that had some."""
-        return (
-            not len(self)
-            and self._table is not None
-            and self._rows is None
-            and bool(self._table.num_columns)
-        )
+        """Whether there are columns, but no record."""
+        if len(self) or self._rows is not None or self._table is None:
+            return False
+        return bool(self._table.num_columns)
 
     def __repr__(self) -> str:
-        return f"Batch({len(self)} records, {self.encoding}, bookmark={'yes' if self.bookmark else 'no'})"
+        bookmark = "yes" if self.bookmark else "no"
+        return f"Batch({len(self)} records, {self.encoding}, bookmark={bookmark})"
 
     def head(self, rows: int) -> "Batch":
         """Return the first `rows` records; a cut batch is no checkpoint."""
@@ -138,19 +139,15 @@ class Batch:
 
     def slice(self, start: int, stop: int) -> "Batch":
         """Return the records from `start` up to `stop`, without a bookmark."""
-        records = (
-            self._rows[start:stop]
-            if self._rows is not None
-            else self._arrow.slice(start, stop - start)
-        )
-        made = Batch(records, settled=self.settled)
+        if self._rows is not None:
+            made = Batch(self._rows[start:stop], settled=self.settled)
+        else:
+            made = Batch(self._arrow.slice(start, stop - start), settled=self.settled)
         made.texts_are_known = self.texts_are_known or self._encoded is not None
         if self.emitted is not None:
             made.emitted = self.emitted[start:stop]
-        made.meta = {row - start: said for row, said in self.meta.items() if start <= row < stop}
-        made.refused = {
-            row - start: said for row, said in self.refused.items() if start <= row < stop
-        }
+        made.meta = _shifted(self.meta, start, stop)
+        made.refused = _shifted(self.refused, start, stop)
         return made
 
     def accepted(self) -> "Batch":
@@ -169,32 +166,25 @@ class Batch:
     def keep(self, mask: Sequence[bool]) -> "Batch":
         """Return the records where the mask is true, with this batch's bookmark."""
         if self._rows is None:
-            kept = Batch(
-                self._arrow.filter(_mask(mask)), bookmark=self.bookmark, settled=self.settled
-            )
+            table = self._arrow.filter(_mask(mask))
+            kept = Batch(table, bookmark=self.bookmark, settled=self.settled)
             kept._normal, kept.texts_are_known = self._normal, self.texts_are_known
         else:
-            rows = [row for row, keep in zip(self._rows, mask, strict=True) if keep]
-            kept = Batch(rows, bookmark=self.bookmark, settled=self.settled)
+            kept = Batch(_kept(self._rows, mask), bookmark=self.bookmark, settled=self.settled)
             if self._table is not None:
                 kept._table, kept._normal = self._table.filter(_mask(mask)), self._normal
         if isinstance(self.emitted, list):
-            kept.emitted = [moment for moment, keep in zip(self.emitted, mask, strict=True) if keep]
+            kept.emitted = _kept(self.emitted, mask)
         if self.rejections or self.meta or self.refused:
-            places = {
-                old: new for new, old in enumerate(index for index, keep in enumerate(mask) if keep)
-            }
-            kept.rejections = {
-                places[old]: found for old, found in self.rejections.items() if old in places
-            }
-            kept.meta = {places[old]: said for old, said in self.meta.items() if old in places}
-            kept.refused = {
-                places[old]: said for old, said in self.refused.items() if old in places
-            }
+            old_places = _kept(range(len(mask)), mask)
+            places = {old: new for new, old in enumerate(old_places)}
+            kept.rejections = _moved(self.rejections, places)
+            kept.meta = _moved(self.meta, places)
+            kept.refused = _moved(self.refused, places)
         return kept
 
     def screened(self, table: "pa.Table", rejections: Mapping[int, Sequence[Rejection]]) -> "Batch":
-        """Return this batch with the table into which its records were converted, and what was found wrong."""
+        """Return this batch with its records as a table, and with what was found wrong in them."""
         records = self._rows if self._rows is not None else table
         made = Batch(records, bookmark=self.bookmark, settled=self.settled)
         made._table, made._normal, made.rejections = table, True, rejections
@@ -210,16 +200,15 @@ class Batch:
     def columns(self, stream: Stream) -> "dict[str, list[Any] | pa.ChunkedArray]":
         """Return the selected columns as they came, before any conversion.
 
-        Of rows, those that are declared come first.
+        Where rows came, the declared columns are first.
 
         Raises:
             DataError: Two columns have one name, or a name is no text.
         """
         self._refuse()
+        found: Mapping[str, Any]
         if self._rows is not None:
-            found: Mapping[str, Any] = columns_of(
-                self._rows, declared_schema(stream), stream=stream.name
-            )
+            found = columns_of(self._rows, declared_schema(stream), stream=stream.name)
         else:
             refuse_equal_names(self._arrow, stream.name)
             found = {name: self._arrow.column(name) for name in self._arrow.column_names}
@@ -229,11 +218,10 @@ class Batch:
     def record(self, index: int, stream: Stream) -> dict[str, Any]:
         """Return the selected fields of one record."""
         self._refuse()
-        row = (
-            self._rows[index]
-            if self._rows is not None
-            else _table_rows(self._arrow.slice(index, 1), stream.name)[0]
-        )
+        if self._rows is not None:
+            row = self._rows[index]
+        else:
+            row = _table_rows(self._arrow.slice(index, 1), stream.name)[0]
         selects = column_selector(stream)
         return {name: value for name, value in row.items() if selects(name)}
 
@@ -243,7 +231,9 @@ class Batch:
         return self._table is not None
 
     def to_arrow(self, stream: Stream) -> "pa.Table":
-        """Return the records as an Arrow table with logical types, by the stream's schema where it has one.
+        """Return the records as an Arrow table with logical types.
+
+        Where the stream has a schema, its types are those.
 
         Raises:
             DataError: A value cannot be stored exactly.
@@ -262,31 +252,28 @@ class Batch:
             if self._rows is not None and self._table is None:
                 return rows_to_arrow(self._rows, declared, stream=stream.name)
             refuse_wide_cursor(self._arrow, stream.cursor, stream.name)
-            return as_declared(
-                normalised(self._arrow, stream.name, texts_are_known=known), declared, stream.name
-            )
+            table = normalised(self._arrow, stream.name, texts_are_known=known)
+            return as_declared(table, declared, stream.name)
         except DataError as error:
-            if (
-                not stream.disable_column_type_check
-                or declared is None
-                or error.field not in declared.names
-            ):
+            if not stream.disable_column_type_check:
+                raise
+            if declared is None or error.field not in declared.names:
                 raise
             # Nobody vouches for what is declared: the values say what the column is, and it grows
-            # by them.
+            # with them.
             return self._converted(declared.remove(declared.get_field_index(error.field)), stream)
 
     def encoded(self, stream: Stream) -> Encoded | None:
-        """Return the records in the bytes they came in, where `to_arrow` would give the same columns and types."""
+        """Return the records in the bytes they came in, or None.
+
+        They are of use where `to_arrow` would give the same columns and types.
+        """
         self._refuse()
         if self._encoded is None or self._normal:
             return None
         schema = self._encoded.schema
-        return (
-            self._encoded
-            if Batch(schema.empty_table()).to_arrow(stream).schema.equals(schema)
-            else None
-        )
+        wanted = Batch(schema.empty_table()).to_arrow(stream).schema
+        return self._encoded if wanted.equals(schema) else None
 
     def some(
         self, stream: Stream, names: Sequence[str] | None = None, rows: Sequence[int] | None = None
@@ -315,14 +302,15 @@ class Batch:
         selects = column_selector(stream)
         chosen = {name: selects(name) for name in names}
         if declared:
-            left_out = (
-                name for name, selected in chosen.items() if not selected and name not in declared
-            )
-            self.left_out = tuple(dict.fromkeys((*self.left_out, *left_out)))
-        return [name for name, selected in chosen.items() if selected]
+            left_out = [name for name, is_selected in chosen.items() if not is_selected]
+            unknown = [name for name in left_out if name not in declared]
+            self.left_out = tuple(dict.fromkeys((*self.left_out, *unknown)))
+        return [name for name, is_selected in chosen.items() if is_selected]
 
     def to_rows(self, stream: Stream, *, native_types: bool = False) -> list[dict[str, Any]]:
-        """Return the records as dicts that all have the same keys, in the schema's order, a missing one as None.
+        """Return the records as dicts that all have the same keys, in the schema's order.
+
+        A missing value is None.
 
         Args:
             stream: Whose schema orders the keys.
@@ -333,11 +321,9 @@ class Batch:
             DataError: A JSON text of a column has a key twice in one object.
         """
         self._refuse()
-        rows = (
-            self._rows
-            if self._rows is not None
-            else _table_rows(self.to_arrow(stream), stream.name)
-        )
+        rows = self._rows
+        if rows is None:
+            rows = _table_rows(self.to_arrow(stream), stream.name)
         names = dict.fromkeys((stream.schema or {}).get("properties") or {})
         for row in rows:
             names.update(dict.fromkeys(row))
@@ -358,6 +344,20 @@ def _mask(mask: Sequence[bool]) -> "pa.Array | pa.ChunkedArray":
     import pyarrow as pa
 
     return array_of(mask, pa.bool_())
+
+
+def _kept(values: Sequence[Value], mask: Sequence[bool]) -> list[Value]:
+    return [value for value, keep in zip(values, mask, strict=True) if keep]
+
+
+def _shifted(by_row: Mapping[int, Value], start: int, stop: int) -> dict[int, Value]:
+    """Return what is said of the rows from `start` up to `stop`, by their places in that slice."""
+    return {row - start: said for row, said in by_row.items() if start <= row < stop}
+
+
+def _moved(by_row: Mapping[int, Value], places: Mapping[int, int]) -> dict[int, Value]:
+    """Return what is said of rows by their new places; rows without one are gone."""
+    return {places[row]: said for row, said in by_row.items() if row in places}
 
 
 def declared_schema(stream: Stream) -> "pa.Schema | None":
@@ -416,7 +416,7 @@ def batches_of(item: Any) -> Iterator[Batch]:
 
 @contextmanager
 def frames_of(stream: str) -> Iterator[None]:
-    """Name the stream in errors about DataFrames, which were made before they were known to be of one."""
+    """Name the stream in errors about DataFrames, which were made before it was known."""
     try:
         yield
     except DataError as error:
@@ -432,7 +432,10 @@ def _is_reader(item: Any) -> bool:
 
 
 def json_value(value: Any) -> Any:
-    """Return a value as Mage sends it: JSON types, dates and times as ISO 8601 text, bytes as base64, Decimal kept."""
+    """Return a value as Mage sends it.
+
+    Dates and times become ISO 8601 texts and bytes base64; a `Decimal` stays one.
+    """
     if value is None or type(value) in {str, int, float, bool}:
         return value
     if isinstance(value, datetime | date | time):
@@ -464,8 +467,8 @@ def _as_table(records: Any) -> "pa.Table":
     if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
         return pa.table(records)
     raise ArgumentTypeError(
-        f"A batch cannot be a {type(records).__name__}: give a list of dicts, a DataFrame, or anything with the "
-        "Arrow C stream or array interface."
+        f"A batch cannot be a {type(records).__name__}: give a list of dicts, a DataFrame, or "
+        "anything with the Arrow C stream or array interface."
     )
 
 
@@ -480,7 +483,7 @@ def _table_rows(table: "pa.Table", stream: str) -> list[dict[str, Any]]:
 
 
 def _json_value(text: str, stream: str, field: str) -> Any:
-    """Read a JSON text: numbers as `float` where that is exact, as in the rows of a source, else as `Decimal`."""
+    """Read a JSON text, with numbers as in the rows of a source: exact as `float`, or `Decimal`."""
     try:
         value = exact_decoder.decode(text)
     except (ValueError, RecursionError):

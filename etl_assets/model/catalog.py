@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,13 +21,13 @@ Key = tuple[str, str]
 class Catalog:
     """The streams of a source, by (namespace or "", name), in the source's order.
 
-    Like a mapping: `catalog["users"]`, `catalog["public.users"]` and `catalog["public", "users"]`
-        give a stream,
-    iteration gives keys. Immutable; equal to a catalog with the same streams in any order.
+    It is like a mapping: `catalog["users"]`, `catalog["public.users"]` and
+    `catalog["public", "users"]` give a stream, iteration gives keys. It is immutable, and equal to
+    a catalog with the same streams in any order.
 
     Args:
         streams: The streams.
-        extra: Keys of a catalog's JSON beside `streams`. Kept as given.
+        extra: Keys of a catalog's JSON beside `streams`, kept as given.
 
     Raises:
         ConfigError: Two streams have the same key.
@@ -83,10 +84,7 @@ class Catalog:
         return cls([Stream.from_dict(entry) for entry in entries], extra=extra)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the catalog as Singer has it.
-
-        One that was read comes out as it was, but for what has changed.
-        """
+        """Return the catalog as Singer has it: as it was read, but for what has changed since."""
         extra: dict[str, Any] = copied(self._extra)
         return {"streams": [stream.to_dict() for stream in self.values()], **extra}
 
@@ -113,9 +111,10 @@ class Catalog:
             raise ConfigError(f"The catalog {str(path)!r} is nested too deep.") from error
 
     def dump(self, path: str | Path) -> None:
-        """Write a catalog file for people to review: streams and metadata sorted, indented, all of it or nothing.
+        """Write a catalog file, all of it or nothing, for people to review.
 
-        Columns keep the source's order: it is that of the table.
+        It is indented, and streams and metadata are sorted. Columns keep the source's order, which
+        is that of the table.
         """
         document = self.to_dict()
         document["streams"] = [_sorted_entry(self[key].to_dict()) for key in sorted(self._streams)]
@@ -170,7 +169,9 @@ class Catalog:
         )
 
     def select(self, patterns: Sequence[str] | str) -> list[Stream]:
-        """Return the streams that names, `namespace.name`s or globs stand for, in the catalog's order, each once.
+        """Return the streams that names, `namespace.name`s or globs stand for.
+
+        They come in the catalog's order, each once.
 
         Raises:
             ConfigError: A pattern stands for none.
@@ -194,10 +195,8 @@ class Catalog:
         """
         for stream in streams:
             self.get(stream.name, stream.namespace or "")
-        return type(self)(
-            {**self._streams, **{stream.key: stream for stream in streams}}.values(),
-            extra=self._extra,
-        )
+        replaced = {**self._streams, **{stream.key: stream for stream in streams}}
+        return type(self)(replaced.values(), extra=self._extra)
 
     def diff(self, new: "Catalog") -> list[CatalogChange]:
         """Return what has changed from this catalog to a new one; `str()` of each is a sentence."""
@@ -220,14 +219,14 @@ class Catalog:
         exact = self._called.get(pattern)
         if exact:
             return set(exact)
-        return {
-            key
-            for key, stream in self.items()
-            if matches(stream.name, pattern) or matches(stream.full_name, pattern)
-        }
+        called = [name for name in self._called if matches(name, pattern)]
+        return set(chain.from_iterable(self._called[name] for name in called))
 
     def __getitem__(self, key: str | Key) -> Stream:
-        return self.get(key) if isinstance(key, str) else self.get(key[1], key[0] or "")
+        if isinstance(key, str):
+            return self.get(key)
+        namespace, name = key
+        return self.get(name, namespace or "")
 
     def __contains__(self, key: object) -> bool:
         if isinstance(key, Stream):
@@ -261,7 +260,10 @@ def _sorted_entry(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file under another name, then give it its own: a reader sees the old one or the new one."""
+    """Write a file under another name, then give it its own.
+
+    Readers see the old file or the new one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:

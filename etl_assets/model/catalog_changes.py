@@ -55,17 +55,19 @@ class CatalogChange:
             case "column_removed":
                 return f"{where}: column {self.subject!r} is gone."
             case "column_changed":
-                return f"{where}: column {self.subject!r} was {_schema(self.before)}, is {_schema(self.after)}."
+                before, after = _schema(self.before), _schema(self.after)
+                return f"{where}: column {self.subject!r} was {before}, is {after}."
             case "key_changed":
-                return f"{where}: its {_KEYS[self.subject or '']} was {_key(self.before)}, is {_key(self.after)}."
+                before, after = _key(self.before), _key(self.after)
+                return f"{where}: its {_KEYS[self.subject or '']} was {before}, is {after}."
 
 
 def changes_between(
     old: Mapping[tuple[str, str], Stream], new: Mapping[tuple[str, str], Stream]
 ) -> list[CatalogChange]:
-    """Return what has changed between two catalogs, in the new one's order.
+    """Return what has changed between two catalogs: streams that are gone first.
 
-    Streams that are gone come first.
+    The others are in the new catalog's order.
     """
     changes = [CatalogChange("stream_removed", old[key].full_name) for key in old if key not in new]
     for key, stream in new.items():
@@ -95,7 +97,10 @@ def _stream_changes(old: Stream, new: Stream) -> Iterator[CatalogChange]:
 
 
 def _meaning(schema: Any) -> Any:
-    """Return a column's schema with its list of types in one order: `["null", "string"]` is `["string", "null"]`."""
+    """Return a column's schema with its list of types in one order.
+
+    `["null", "string"]` and `["string", "null"]` mean the same.
+    """
     if isinstance(schema, Mapping) and isinstance(schema.get("type"), list):
         return {**schema, "type": sorted(map(str, schema["type"]))}
     return schema

@@ -1,4 +1,4 @@
-"""Entries of a Singer catalog, with Mage's keys: what they stand for, and how they are written again.
+"""Entries of a Singer catalog, with Mage's keys: what they stand for, and how they are written.
 
 Pure functions over plain dicts. *Arguments* are what a `Stream` is made with; *values* are what its
 fields hold: the arguments checked and normalised, and filled from the metadata where they leave
@@ -59,10 +59,7 @@ Metadata = tuple[dict[str, Any], ...]
 
 
 def copied(value: Any) -> Any:
-    """Copy the dicts, lists and tuples of a JSON value.
-
-    What else is inside of them stays as it is.
-    """
+    """Copy the dicts, lists and tuples of a JSON value; anything else inside stays as it is."""
     kind = type(value)
     if kind is str or value is None:  # most values by far, in catalogs of thousands of columns
         return value
@@ -89,7 +86,8 @@ def arguments_of(entry: Mapping[str, Any]) -> dict[str, Any]:
         )
     given = {attribute: entry.get(key) for key, attribute in ENTRY_KEYS.items()}
     columns = given["columns"]
-    if not (isinstance(columns, list) and all(isinstance(column, str) for column in columns)):
+    are_names = isinstance(columns, list) and all(isinstance(column, str) for column in columns)
+    if not are_names:
         given["columns"] = None  # another tool's key of the same name
     if not isinstance(given["types"], Mapping):
         given["types"] = None
@@ -121,9 +119,8 @@ def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
             values[attribute] = next((own[key] for key in keys if own.get(key)), None)
     for attribute in _LISTS:
         values[attribute] = _names(name, attribute, values[attribute])
-    values["columns"] = (
-        None if given["columns"] is None else _names(name, "columns", given["columns"])
-    )
+    if given["columns"] is not None:
+        values["columns"] = _names(name, "columns", given["columns"])
     for attribute in _OBJECTS:
         values[attribute] = _object(name, attribute, values[attribute])
     values["types"] = types_of(given["types"], name)
@@ -144,16 +141,15 @@ def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_of(values: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the catalog entry of a stream's values: the original one, but for what has changed since.
+    """Return the catalog entry of a stream: the original one, but for what has changed since.
 
     Args:
         values: Of the stream as it is now.
         original: The entry it was read from; empty if there is none.
     """
     # What the original says under today's metadata: that is what must be written over.
-    before = values_of(
-        arguments_of({"tap_stream_id": values["name"], **original, "metadata": values["metadata"]})
-    )
+    today = {"tap_stream_id": values["name"], **original, "metadata": values["metadata"]}
+    before = values_of(arguments_of(today))
     before["name"] = original.get("tap_stream_id") or original.get("stream")
     before["metadata"] = tuple(original.get("metadata") or ())
     entry = dict(original)
@@ -179,7 +175,7 @@ def metadata_at(metadata: Iterable[Mapping[str, Any]], breadcrumb: Sequence[str]
 
 
 def changed_metadata(metadata: Metadata, changes: Mapping[str, Any]) -> Metadata:
-    """Return the metadata after some arguments have changed: what it says of the same things follows them."""
+    """Return the metadata after some arguments have changed: what it says of them follows."""
     own = metadata_at(metadata, ())
     for attribute, keys in _IN_METADATA.items():
         for key in keys:
@@ -190,15 +186,15 @@ def changed_metadata(metadata: Metadata, changes: Mapping[str, Any]) -> Metadata
     if own == metadata_at(metadata, ()):
         return metadata
     others = tuple(entry for entry in metadata if list(entry["breadcrumb"]))
-    return ({"breadcrumb": [], "metadata": own}, *others) if own else others
+    if not own:
+        return others
+    return ({"breadcrumb": [], "metadata": own}, *others)
 
 
 def by_breadcrumb(metadata: Metadata) -> list[tuple[list[str], Mapping[str, Any]]]:
-    """Return the metadata in the order of its breadcrumbs: taps write them in any."""
-    return sorted(
-        ((list(entry["breadcrumb"]), entry["metadata"]) for entry in metadata),
-        key=lambda pair: pair[0],
-    )
+    """Return the metadata in the order of its breadcrumbs: taps write them in any order."""
+    pairs = [(list(entry["breadcrumb"]), entry["metadata"]) for entry in metadata]
+    return sorted(pairs, key=lambda pair: pair[0])
 
 
 def forced_method(own: Mapping[str, Any]) -> Any:
@@ -214,11 +210,13 @@ def _replication(values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     bookmarks = values["bookmark_properties"]
     if len(keys) > 1:
         bookmarks = tuple(dict.fromkeys((*keys, *bookmarks)))
-    method = _word(name, "replication_method", values["replication_method"], REPLICATION_METHODS)
-    method = method or _word(
-        name, "forced-replication-method", forced_method(own), REPLICATION_METHODS
-    )
-    method = method or ("INCREMENTAL" if keys or bookmarks else "FULL_TABLE")
+    said = values["replication_method"]
+    method = _word(name, "replication_method", said, REPLICATION_METHODS)
+    if method is None:
+        forced = forced_method(own)
+        method = _word(name, "forced-replication-method", forced, REPLICATION_METHODS)
+    if method is None:
+        method = "INCREMENTAL" if keys or bookmarks else "FULL_TABLE"
     if method == "INCREMENTAL" and not keys and not bookmarks:
         # With several to choose from none is chosen: either the source keeps a bookmark of its own,
         # or it is an error.
@@ -238,10 +236,7 @@ def _set(own: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 
 def _as_metadata(attribute: str, value: Any) -> Any:
-    """Return an argument's value as metadata has it: a list of keys, one replication key.
-
-    None for nothing.
-    """
+    """Return an argument's value as metadata has it: a list of keys, or one replication key."""
     if not value:
         return None
     if attribute == "primary_key":
@@ -298,21 +293,21 @@ def _metadata(stream: str, value: Any, selected: Any) -> Metadata:
         raise _wrong(stream, "metadata", value, "a list of objects")
     entries = tuple(value or ())
     for entry in entries:
-        if not (
-            isinstance(entry, dict)
-            and _is_place(entry.get("breadcrumb"))
-            and isinstance(entry.get("metadata"), dict)
-        ):
-            raise _wrong(
-                stream, "metadata", entry, "an object with a `breadcrumb` of names and `metadata`"
-            )
-    return entries if selected is None else changed_metadata(entries, {"selected": bool(selected)})
+        if not _is_metadata(entry):
+            wanted = "an object with a `breadcrumb` of names and `metadata`"
+            raise _wrong(stream, "metadata", entry, wanted)
+    if selected is None:
+        return entries
+    return changed_metadata(entries, {"selected": bool(selected)})
 
 
-def _is_place(breadcrumb: Any) -> bool:
-    return isinstance(breadcrumb, list | tuple) and all(
-        isinstance(part, str) for part in breadcrumb
-    )
+def _is_metadata(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("metadata"), dict):
+        return False
+    breadcrumb = entry.get("breadcrumb")
+    if not isinstance(breadcrumb, list | tuple):
+        return False
+    return all(isinstance(part, str) for part in breadcrumb)
 
 
 def _extra(stream: str, value: Any) -> dict[str, Any]:
@@ -326,9 +321,8 @@ def _extra(stream: str, value: Any) -> dict[str, Any]:
 
 
 def _wrong(stream: str, what: str, value: Any, wanted: str) -> ConfigError:
-    told = (
-        " of Unicode characters" if "\\ud" in repr(value) else ""
-    )  # an unpaired surrogate is none
+    if "\\ud" in repr(value):  # an unpaired surrogate
+        wanted = f"{wanted} of Unicode characters"
     return ConfigError(
-        f"stream {stream!r}: its {what} is {shorten(value)}, not {wanted}{told}.", stream=stream
+        f"stream {stream!r}: its {what} is {shorten(value)}, not {wanted}.", stream=stream
     )

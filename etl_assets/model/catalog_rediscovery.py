@@ -1,10 +1,8 @@
-"""A catalog that was discovered again: what the source says now, with what people had set in the committed one.
+"""A catalog that was discovered again: what the source says now, with what people had set.
 
-Selection, replication and the other words that people write into a catalog stay as committed, also
-where the source now
-says otherwise: the notes tell of it. The columns are the source's. So is the primary key, unless
-somebody has set
-another one than the source had.
+Selection, replication and the other words that people write into a catalog stay as committed, even
+where the source now says otherwise: the notes tell of it. The columns are the source's. So is the
+primary key, unless somebody has set another one than the source had.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,9 +22,17 @@ _REPLICATION = (
     "bookmark_property_operators",
 )
 _KEPT = (
-    *_REPLICATION, "unique_constraints", "unique_conflict_method", "partition_keys", "auto_add_new_fields",
-    "disable_column_type_check", "run_in_parallel", "stream_alias", "columns", "types",
-)  # fmt: skip
+    *_REPLICATION,
+    "unique_constraints",
+    "unique_conflict_method",
+    "partition_keys",
+    "auto_add_new_fields",
+    "disable_column_type_check",
+    "run_in_parallel",
+    "stream_alias",
+    "columns",
+    "types",
+)
 _ESTIMATE = "row-count"
 """It stays as committed, too: a table that grows is no change of its catalog."""
 _KEPT_METADATA = ("selected", "replication-key", "replication-method", _ESTIMATE)
@@ -99,10 +105,12 @@ def merged(before: Stream, found: Stream) -> Stream:
 
 
 def _has_own_key(before: Stream) -> bool:
-    """Return whether somebody has set the primary key: it is another than the metadata says, or they say nothing."""
+    """Return whether somebody has set the primary key: the metadata says another one, or none."""
     own = before.metadata_of()
     told = [own[key] for key in _PRIMARY_KEYS if key in own]
-    return before.primary_key != tuple(told[0] or ()) if told else bool(before.primary_key)
+    if not told:
+        return bool(before.primary_key)
+    return before.primary_key != tuple(told[0] or ())
 
 
 def _metadata(before: Stream, found: Stream) -> Iterator[dict[str, Any]]:
@@ -111,11 +119,7 @@ def _metadata(before: Stream, found: Stream) -> Iterator[dict[str, Any]]:
         place = tuple(entry["breadcrumb"])
         seen.add(place)
         told = entry["metadata"].items()
-        own = {
-            key: value
-            for key, value in told
-            if not key.startswith("replication-") and key != _ESTIMATE
-        }
+        own = {key: value for key, value in told if not _is_kept(key)}
         yield {**entry, "metadata": {**own, **_set_by_people(before.metadata_of(*place))}}
     for entry in before.metadata:
         place, own = tuple(entry["breadcrumb"]), _set_by_people(entry["metadata"])
@@ -124,24 +128,30 @@ def _metadata(before: Stream, found: Stream) -> Iterator[dict[str, Any]]:
             yield {"breadcrumb": list(place), "metadata": own}
 
 
+def _is_kept(key: str) -> bool:
+    """Return whether the committed catalog has the word on a key of the metadata."""
+    return key.startswith("replication-") or key == _ESTIMATE
+
+
 def _set_by_people(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {key: metadata[key] for key in _KEPT_METADATA if key in metadata}
 
 
 def _is_there(stream: Stream, place: tuple[str, ...]) -> bool:
-    return (
-        len(place) < 2  # noqa: PLR2004
-        or stream.schema is None
-        or place[1] in (stream.schema.get("properties") or {})
-    )
+    """Return whether a breadcrumb is the stream's own, or that of a column that it may have."""
+    if len(place) < 2 or stream.schema is None:  # noqa: PLR2004 - `properties` and a name
+        return True
+    return place[1] in (stream.schema.get("properties") or {})
 
 
 def _notes(kept: Stream, found: Stream) -> Iterator[str]:
     where = f"stream {kept.full_name!r}"
     if kept.primary_key != found.primary_key and found.primary_key:
-        yield f"{where} keeps the primary key {_names(kept.primary_key)}; the source says {_names(found.primary_key)}."
-    told = (found.method, found.cursor)
-    if (kept.method, kept.cursor) != told and (found.cursor or found.method != "FULL_TABLE"):
+        mine, its = _names(kept.primary_key), _names(found.primary_key)
+        yield f"{where} keeps the primary key {mine}; the source says {its}."
+    is_read_otherwise = (kept.method, kept.cursor) != (found.method, found.cursor)
+    has_a_say = found.cursor or found.method != "FULL_TABLE"
+    if is_read_otherwise and has_a_say:
         yield f"{where} stays {_how(kept)}; the source says {_how(found)}."
     yield from missing_columns(kept, kept)
 
@@ -168,7 +178,8 @@ def _changes(before: Catalog, catalog: Catalog) -> Iterator[str]:
         told.add(change.stream)
         yield str(change)
     for key, stream in catalog.items():
-        if key in before and before[key] != stream and stream.full_name not in told:
+        is_another = key in before and before[key] != stream
+        if is_another and stream.full_name not in told:
             yield f"stream {stream.full_name!r}: its description or metadata is another."
 
 

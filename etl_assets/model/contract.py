@@ -1,9 +1,10 @@
-"""The schema contract of a stream: what becomes of a value, or a column, that does not fit the table as it stands."""
+"""The schema contract of a stream: what becomes of values and columns that do not fit the table."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Self
 
 from etl_assets.exceptions import ConfigError, did_you_mean
@@ -13,8 +14,7 @@ class ContractMode(StrEnum):
     """What happens when something does not fit.
 
     `EVOLVE` changes the table: columns are added, types widened. With the others the table stays as
-        it is: `FREEZE` is
-    an error, `DISCARD_VALUE` leaves the value out, `DISCARD_ROW` the row.
+    it is: `FREEZE` is an error, `DISCARD_VALUE` leaves the value out, `DISCARD_ROW` the row.
     """
 
     EVOLVE = "evolve"
@@ -33,8 +33,8 @@ class SchemaContract:
     """What may change about a table.
 
     Args:
-        columns: When a field comes that the table has no column for.
-        data_type: When a value comes that its column cannot hold, or that nothing can.
+        columns: What happens when a field comes that the table has no column for.
+        data_type: What happens when a value comes that its column cannot hold, or that nothing can.
     """
 
     columns: ContractMode = ContractMode.EVOLVE
@@ -44,7 +44,7 @@ class SchemaContract:
     def of(cls, given: "SchemaContract | ContractMode | str | Mapping[str, Any] | None") -> Self:
         """Read a contract: one mode for all, or a mapping of `columns` and `data_type`.
 
-        None evolves.
+        None stands for a contract that evolves.
 
         Raises:
             ConfigError: There is no such mode or key.
@@ -124,8 +124,8 @@ class Rejected:
     Args:
         field: At the source.
         reason: In short; holds no value.
-        rows: So many records were left out for it.
-        values: So many records lost the value.
+        rows: How many records were left out for it.
+        values: How many records lost the value.
     """
 
     field: str
@@ -138,7 +138,7 @@ def summed(*parts: Iterable[Rejected]) -> list[Rejected]:
     """Add up what was rejected, in the order in which it was first seen."""
     rows: Counter[tuple[str, str]] = Counter()
     values: Counter[tuple[str, str]] = Counter()
-    for one in (one for part in parts for one in part):
+    for one in chain.from_iterable(parts):
         rows[one.field, one.reason] += one.rows
         values[one.field, one.reason] += one.values
     return [Rejected(*key, rows[key], values[key]) for key in rows]
@@ -146,6 +146,10 @@ def summed(*parts: Iterable[Rejected]) -> list[Rejected]:
 
 def counted(rejections: Sequence[Rejection]) -> list[Rejected]:
     """Count rejections by field and reason."""
-    return summed(
-        Rejected(one.field, one.reason, int(one.whole), int(not one.whole)) for one in rejections
-    )
+    return summed(map(_as_counts, rejections))
+
+
+def _as_counts(one: Rejection) -> Rejected:
+    if one.whole:
+        return Rejected(one.field, one.reason, rows=1)
+    return Rejected(one.field, one.reason, values=1)

@@ -1,4 +1,4 @@
-"""Records in the bytes of a database's own bulk format, which another database of its kind takes as they are."""
+"""Records in a database's own bulk format, which another of its kind takes byte for byte."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 Format = Literal["pgcopy"]
 """`pgcopy`: tuples of PostgreSQL's binary COPY, without its header and end.
 
-Each field is of the type that PostgreSQL
-has for the field's Arrow type (`numeric` for a decimal, `text` for a string, `json` for JSON, ...)."""
+Each field is of the type that PostgreSQL has for the field's Arrow type (`numeric` for a decimal,
+`text` for a string, `json` for JSON, ...).
+"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Chunk:
 
 
 Decode = Callable[[Chunk, "npt.NDArray[np.int32]", Collection[str] | None], "pa.Table"]
-"""Gives rows of a chunk, told by where they begin, as Arrow: all columns, or those of some names."""
+"""Gives rows of a chunk, by where they begin, as Arrow: all columns, or those of some names."""
 
 
 class Encoded:
@@ -42,8 +43,8 @@ class Encoded:
     They are decoded anew each time they are asked for as Arrow.
 
     Args:
-        format_: Which.
-        schema: Of the records as Arrow, in the order of the table they come from.
+        format_: The format.
+        schema: That of the records as Arrow, in the order of the table they come from.
         names: The fields in the order of the bytes.
         nulls: Whether a field has a NULL, of those fields that were looked at.
         chunks: The rows.
@@ -65,14 +66,11 @@ class Encoded:
         self._nulls = nulls
         self._chunks = chunks
         self._decode = decode
-        self.num_rows = (
-            sum(len(chunk.begin) for chunk in chunks)
-            if not isinstance(chunks, _Stored)
-            else chunks.rows
-        )
-        self.nbytes = (
-            sum(chunk.end for chunk in chunks) if not isinstance(chunks, _Stored) else chunks.bytes
-        )
+        if isinstance(chunks, _Stored):
+            self.num_rows, self.nbytes = chunks.rows, chunks.bytes
+        else:
+            self.num_rows = sum(len(chunk.begin) for chunk in chunks)
+            self.nbytes = sum(chunk.end for chunk in chunks)
 
     def __len__(self) -> int:
         return self.num_rows
@@ -121,9 +119,7 @@ class Encoded:
         return pa.concat_tables(tables)
 
     def moved_to(self, path: Path) -> "Encoded":
-        """Write the rows to a new file.
-
-        Gives the same records, read from there whenever they are asked for.
+        """Write the rows to a new file, and return the same records, which are read from there.
 
         Raises:
             OSError: The file cannot be written.

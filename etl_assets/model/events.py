@@ -1,4 +1,4 @@
-"""What a read of many streams yields: records, the states that cover them, and how each stream ended, in order.
+"""What a read of many streams yields: records, states that cover them, and how each stream ended.
 
 One process or connection may serve all the streams of a run (an Airbyte source, a Singer tap, a
 database's log). What it says is a sequence of events; `sync_source` loads them. The order is the
@@ -25,7 +25,7 @@ from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 
 StreamKey = tuple[str, str]
-"""What tells a stream from the others of its source: (namespace or "", name), as `Stream.key` gives it."""
+"""What tells a stream from the others of its source: (namespace or "", name), its `Stream.key`."""
 
 
 class Removable(Protocol):
@@ -42,7 +42,7 @@ class Removable(Protocol):
 
 @dataclass(frozen=True)
 class Follow:
-    """The batches of a stream say how far it is read: by their bookmarks, else by its replication key.
+    """The batches of a stream say how far it is read: by their bookmarks, or its replication key.
 
     It comes before the stream's first `Records`; no `Checkpoint` speaks of the stream then.
 
@@ -103,7 +103,7 @@ class Remark:
 class SchemaChange:
     """The stream has another schema or other keys from here on.
 
-    Only needed where no `Records` would say so.
+    It is only needed where no `Records` would say so.
     """
 
     stream: Stream
@@ -113,9 +113,8 @@ class SchemaChange:
 class Checkpoint:
     """A state that covers every event before it, of its scope.
 
-    Opaque: the last one is stored whole, also a smaller one. It is stored in the transaction that
-        makes all it covers
-    visible, or after that.
+    It is opaque: the last one is stored whole, even if it is smaller than one before. It is stored
+    in the transaction that makes all it covers visible, or after that.
 
     Args:
         state: The state; None takes the stored one away (an Airbyte stream state of null).
@@ -136,7 +135,7 @@ class Checkpoint:
 
 
 def keeps_streams_apart(state: Bookmark | None) -> bool:
-    """Return whether a state has Singer's usual form, a bookmark per stream: `{"bookmarks": {stream: ...}}`."""
+    """Return whether a state has Singer's usual form, `{"bookmarks": {stream: ...}}`."""
     return isinstance((state or {}).get("bookmarks"), Mapping)
 
 
@@ -167,7 +166,7 @@ class Truncate:
     What follows it in this read takes the table's place when the stream is complete; until then
     readers see the old rows, and no state that covers the stream is stored. A host yields it before
     the first record of the new generation: for Singer before the first RECORD with a new `version`,
-        or at an ACTIVATE_VERSION whose version no record had.
+    or at an ACTIVATE_VERSION whose version no record had.
 
     Args:
         stream: The stream.
@@ -219,8 +218,7 @@ class SourceReadable(Protocol):
         source_name: The source's name, unique in a project.
         streams: What is read; an event of any other stream is an error, unless an attribute
             `finds_streams` is true: then a stream begins with its first event, and once more where
-                it goes on after it was published. Its
-            states are its own.
+            it goes on after it was published. Its states are its own.
     """
 
     source_name: str

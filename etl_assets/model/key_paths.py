@@ -1,12 +1,12 @@
-"""Keys inside of other fields: `[["m", "k"]]` of an Airbyte stream, as a column `m.k` beside the field `m`.
+"""Keys inside of other fields, such as `[["m", "k"]]` of an Airbyte stream.
 
-No database has a key inside of a JSON column, so the value is a column of its own too, by which
-rows are merged. A key is such a one where its name is no field, and is that of a path to one,
-joined by dots.
+The key is a column `m.k` beside the field `m`: no database has a key inside of a JSON column, so
+the value is a column of its own too, by which rows are merged. A key is such a one where its name
+is no field, and is that of a path to one, joined by dots.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.model.batch import Batch
@@ -17,6 +17,9 @@ from etl_assets.model.stream import Stream
 from etl_assets.model.values.columns import to_array
 from etl_assets.naming import normalise
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Path = tuple[str, ...]
 
 
@@ -26,9 +29,7 @@ def name_of(path: Sequence[str]) -> str:
 
 
 def cannot_be_key(schema: Mapping[str, Any] | None, path: Sequence[str]) -> str | None:
-    """Return why a path can be no column by which rows are merged, as the end of a sentence.
-
-    None if it can.
+    """Return why rows cannot be merged by what is at a path, as the end of a sentence, or None.
 
     Args:
         schema: The stream's.
@@ -59,13 +60,13 @@ class KeyPaths:
         properties = (stream.schema or {}).get("properties") or {}
         keys = dict.fromkeys((*stream.primary_key, *stream.unique_constraints))
         said = {name_of(path): tuple(path) for path in known if len(path) > 1}
-        found = {
-            key: said.get(key) or path_in(stream.schema or {}, key)
-            for key in keys
-            if properties and key not in properties and "." in key
-        }
-        self.paths: dict[str, Path] = {key: path for key, path in found.items() if path is not None}
+        self.paths: dict[str, Path] = {}
         """By the names of their columns; none where all keys are fields."""
+        for key in keys:
+            may_be_inside = properties and key not in properties and "." in key
+            path = said.get(key) or path_in(stream.schema or {}, key) if may_be_inside else None
+            if path is not None:
+                self.paths[key] = path
         for key, path in self.paths.items():
             why = cannot_be_key(stream.schema, path)
             if why is not None:
@@ -78,22 +79,20 @@ class KeyPaths:
         self.reading = self._whole()
 
     def _described(self) -> Stream:
-        """Return the stream with the columns for its keys among its properties, as far as their types are declared."""
-        found = {
-            key: _property_at(self.asked.schema or {}, path) for key, path in self.paths.items()
-        }
-        declared = {key: prop for key, prop in found.items() if prop is not None and _types(prop)}
+        """Return the stream with the columns for its keys, where their types are declared."""
+        schema = self.asked.schema or {}
+        declared: dict[str, Any] = {}
+        for key, path in self.paths.items():
+            prop = _property_at(schema, path)
+            if prop is not None and _types(prop):
+                declared[key] = _nullable(prop)
         if not declared:
             return self.asked
-        schema = self.asked.schema or {}
-        properties = {
-            **schema["properties"],
-            **{key: _nullable(prop) for key, prop in declared.items()},
-        }
+        properties = {**schema["properties"], **declared}
         return self.asked.replace(schema={**schema, "properties": properties})
 
     def _whole(self) -> Stream:
-        """Return the stream as it is read: with the fields that the keys are in, also where they are not selected."""
+        """Return the stream as it is read: with the fields that hold the keys, selected or not."""
         around = {path[0] for path in self.paths.values()}
         if all(is_column_selected(self.asked, field) for field in around):
             return self.asked
@@ -107,40 +106,46 @@ class KeyPaths:
             DataError: A value cannot be a key, or the records have a field of the name of such a
                 column.
         """
-        name = self.asked.name
-        around = list(dict.fromkeys(path[0] for path in self.paths.values()))
         if batch.rows is not None:
-            rows = batch.rows
+            made = Batch(self._keyed_rows(batch.rows), bookmark=batch.bookmark)
         else:
-            table = batch.to_arrow(self.reading)
-            there = [field for field in around if field in table.column_names]
-            around_keys = Batch(table.select(there))
-            around_keys.texts_are_known = True
-            rows = (
-                around_keys.to_rows(Stream(name), native_types=True) if there else [{}] * len(batch)
-            )
-        values = {
-            key: [self._value(row, key, path) for row in rows] for key, path in self.paths.items()
-        }
-        if batch.rows is not None:
-            keyed = [dict(row) for row in batch.rows]
-            for key, column in values.items():
-                for row, value in zip(keyed, column, strict=True):
-                    self._refuse_taken(key, key in row, row)
-                    row[key] = value
-            made = Batch(keyed, bookmark=batch.bookmark)
-        else:
-            declared = to_arrow(self.stream.schema or {})
-            types = {field.name: field.type for field in declared if field.name in self.paths}
-            for key, column in values.items():
-                self._refuse_taken(key, key in table.column_names, None)
-                table = table.append_column(
-                    key, to_array(column, types.get(key), stream=name, field=key)
-                )
+            table = self._keyed_table(batch.to_arrow(self.reading))
             made = Batch(table, bookmark=batch.bookmark)
-            made.texts_are_known = True  # they were looked at above
+            made.texts_are_known = True  # `to_arrow` has looked at them
         made.emitted, made.meta = batch.emitted, batch.meta
         return made
+
+    def _keyed_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        values = self._values(rows)
+        keyed = [dict(row) for row in rows]
+        for key, column in values.items():
+            for row, value in zip(keyed, column, strict=True):
+                if key in row:
+                    raise self._taken(key, row[key])
+                row[key] = value
+        return keyed
+
+    def _keyed_table(self, table: "pa.Table") -> "pa.Table":
+        name = self.asked.name
+        around = dict.fromkeys(path[0] for path in self.paths.values())
+        there = [field for field in around if field in table.column_names]
+        rows: Sequence[Mapping[str, Any]] = [{}] * table.num_rows
+        if there:
+            around_keys = Batch(table.select(there))
+            around_keys.texts_are_known = True
+            rows = around_keys.to_rows(Stream(name), native_types=True)
+        declared = to_arrow(self.stream.schema or {})
+        types = {field.name: field.type for field in declared if field.name in self.paths}
+        for key, column in self._values(rows).items():
+            if key in table.column_names:
+                raise self._taken(key)
+            array = to_array(column, types.get(key), stream=name, field=key)
+            table = table.append_column(key, array)
+        return table
+
+    def _values(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        paths = self.paths.items()
+        return {key: [self._value(row, key, path) for row in rows] for key, path in paths}
 
     def _value(self, row: Mapping[str, Any], key: str, path: Path) -> Any:
         value: Any = row
@@ -165,15 +170,15 @@ class KeyPaths:
             hint="Correct the source, choose another primary_key, or append.",
         )
 
-    def _refuse_taken(self, key: str, is_taken: bool, row: Any) -> None:  # noqa: FBT001
-        if is_taken:
-            raise DataError(
-                f"the column for the primary key at {' > '.join(self.paths[key])} has the name of a field.",
-                stream=self.asked.name,
-                field=key,
-                value=None if row is None else row[key],
-                hint="Choose another primary_key, or append.",
-            )
+    def _taken(self, key: str, value: Any = None) -> DataError:
+        where = " > ".join(self.paths[key])
+        return DataError(
+            f"the column for the primary key at {where} has the name of a field.",
+            stream=self.asked.name,
+            field=key,
+            value=value,
+            hint="Choose another primary_key, or append.",
+        )
 
 
 def _property_at(schema: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any] | None:
@@ -192,19 +197,15 @@ def _property_at(schema: Mapping[str, Any], path: Sequence[str]) -> Mapping[str,
 
 
 def path_in(schema: Mapping[str, Any], name: str) -> Path | None:
-    """Return the path to a declared field inside of another one, by its name.
-
-    None if there is none.
-    """
-    found = (
-        path
-        for path in _cuts(name.split("."))
-        if len(path) > 1 and _property_at(schema, path) is not None
-    )
-    return next(found, None)
+    """Return the path to a declared field inside of another one, by its name, or None."""
+    for path in _cuts(name.split(".")):
+        if len(path) > 1 and _property_at(schema, path) is not None:
+            return path
+    return None
 
 
 def _cuts(parts: Sequence[str]) -> Iterator[Path]:
+    """Yield the paths that a name may stand for: `a.b.c` may be a > b > c, or a.b > c, etc."""
     yield (".".join(parts),)
     for cut in range(1, len(parts)):
         for rest in _cuts(parts[cut:]):
@@ -213,7 +214,8 @@ def _cuts(parts: Sequence[str]) -> Iterator[Path]:
 
 def _types(prop: Mapping[str, Any]) -> set[str]:
     said = prop.get("type")
-    return ({said} if isinstance(said, str) else set(said or ())) - {"null"}
+    types = {said} if isinstance(said, str) else set(said or ())
+    return types - {"null"}
 
 
 def _nullable(prop: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a sync hands to a destination, and what comes back: the structural types the one loop needs."""
+"""What a sync hands to a destination, and what comes back: the types that the one loop needs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -25,9 +25,12 @@ from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
 RepeatedKeys = Literal["newest", "last"]
-"""Which of several images of a key that one read gives is merged: the one with the greatest replication key, or the one
-that comes last."""
+"""Which of several images of a key that one read gives is merged.
+
+It is the one with the greatest replication key, or the one that comes last.
+"""
 CDC_FIELDS = "_ab_cdc_"
+"""How the fields begin that Airbyte adds to the records of a log."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,7 @@ class Load:
         fences: The load ids of the state rows of these partitions that this read began from, by the
             partition's name, as `begins_from`.
         begins_from: The load id of the state row that this read began from (None: there was none).
-            A commit that finds
-            another one there is refused: somebody was faster.
+            A commit that finds another one there is refused: somebody was faster.
         bookmark: Where the read began.
         on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
         adopt: Take over a table that this library did not make.
@@ -150,7 +152,9 @@ def contract_of(
     *,
     keep_rejected: bool = False,
 ) -> SchemaContract:
-    """Return the contract of a stream: what is said of it, else what its catalog says in Mage's word, else to evolve.
+    """Return the contract of a stream: the given one, else that of its catalog, else to evolve.
+
+    The catalog says it in Mage's word, `disable_column_type_check`.
 
     Args:
         given: What is said; None leaves it to the stream.
@@ -167,13 +171,15 @@ def contract_of(
         contract = SchemaContract(data_type=ContractMode.FREEZE)
     if keep_rejected and not contract.discards:
         raise ConfigError(
-            f"stream {stream.name!r}: keep_rejected has nothing to keep: its schema contract rejects no record.",
+            f"stream {stream.name!r}: keep_rejected has nothing to keep: its schema contract "
+            "rejects no record.",
             hint='Set schema_contract to "discard_row" or "discard_value" too.',
             stream=stream.name,
         )
     if keep_rejected and capabilities is not None and not capabilities.keeps_state:
         raise ConfigError(
-            f"stream {stream.name!r}: keep_rejected needs a destination with transactions, and this one has none.",
+            f"stream {stream.name!r}: keep_rejected needs a destination with transactions, and "
+            "this one has none.",
             hint="Leave keep_rejected out: rejected records are counted all the same.",
             stream=stream.name,
         )
@@ -188,8 +194,6 @@ def image_of(
 ) -> RepeatedKeys | None:
     """Settle which of several images of a key in one read its table is to have.
 
-    None where all are wanted, or where a merge itself keeps the right one.
-
     Args:
         read: What is read.
         strategy: How it meets the table.
@@ -198,29 +202,35 @@ def image_of(
             log the last.
 
     Returns:
-        `last` also where there is no replication key.
+        `last` also where there is no replication key, and None where all are
+            wanted, or where a merge itself keeps the right one.
     """
     stream = read.stream
-    is_keyed = bool(stream.unique_constraints or stream.primary_key)
-    would_merge = wanted in {WriteStrategy.AUTO, WriteStrategy.MERGE}
-    replaces_merged = (
-        strategy is WriteStrategy.REPLACE
-        and would_merge
-        and is_keyed
-        and stream.method != "FULL_TABLE"
-    )
+    replaces_merged = strategy is WriteStrategy.REPLACE and _would_merge(stream, wanted)
     if strategy is not WriteStrategy.MERGE and not replaces_merged:
         return None
     if read.ordered:
         # A database's own order by the replication key: the last image is the newest, and a merge
         # keeps that one.
         return "last" if replaces_merged else None
-    goes_by_arrival = repeated_keys == "last" or is_log(stream) or not stream.cursor
-    return "last" if goes_by_arrival else "newest"
+    if repeated_keys == "last" or is_log(stream) or not stream.cursor:
+        return "last"
+    return "newest"
+
+
+def _would_merge(stream: Stream, wanted: WriteStrategy) -> bool:
+    """Return whether the rows of a stream are merged when its table is not replaced."""
+    if wanted not in {WriteStrategy.AUTO, WriteStrategy.MERGE}:
+        return False
+    has_key = bool(stream.unique_constraints or stream.primary_key)
+    return has_key and stream.method != "FULL_TABLE"
 
 
 def is_log(stream: Stream) -> bool:
-    """Return whether a stream has a log's changes in order: it is declared so, or has Airbyte's CDC fields."""
+    """Return whether a stream has a log's changes in order.
+
+    It is declared so, or has Airbyte's CDC fields.
+    """
     fields = (stream.schema or {}).get("properties") or {}
     return stream.method == "LOG_BASED" or any(name.startswith(CDC_FIELDS) for name in fields)
 
@@ -282,14 +292,17 @@ class Session(Protocol):
     encoded_as: Format | None = None
     """The format in which it takes batches as they are, if there is one."""
     commits_many: bool = False
-    """A commit of many loads that failed leaves nothing behind: each of them may be committed again by itself."""
+    """Whether a failed commit of many loads leaves nothing behind.
+
+    Each of them may then be committed again by itself.
+    """
 
     def table_types(self, load: Load, *, anew: bool = False) -> TableTypes | None:
         """Return what types a load's table has; None where nobody can tell.
 
         Args:
             load: The load.
-            anew: Its columns need not be as they are.
+            anew: The table is going to be replaced: its columns may become others.
         """
         del load, anew
         return None
@@ -297,7 +310,7 @@ class Session(Protocol):
     def screen(self, batch: Batch, load: Load) -> Batch:
         """Hold a batch against its load's schema contract, if that is not to evolve.
 
-        `export` leaves out what it marks.
+        `export` leaves out what this marks.
 
         Raises:
             SchemaConflictError: The contract freezes the table, and something does not fit.
@@ -310,7 +323,7 @@ class Session(Protocol):
         )
 
     def export(self, batch: Batch, load: Load) -> int:
-        """Take a batch, which becomes visible with the next commit; gives its size in bytes."""
+        """Take a batch, which the next commit makes visible, and return its size in bytes."""
         ...
 
     def commit(
@@ -320,7 +333,7 @@ class Session(Protocol):
         complete: bool,
         shared: SharedState | None = None,
     ) -> Sequence[Committed]:
-        """Make what was exported so far for these loads visible, with their bookmarks and ledger rows, or nothing.
+        """Make what was exported for these loads visible, with bookmarks and ledger, or nothing.
 
         Args:
             bookmarks: The bookmark that covers what was exported, by load id.
@@ -332,10 +345,7 @@ class Session(Protocol):
         ...
 
     def revise(self, load: Load) -> None:
-        """Go on with a load as it is given: its stream has another schema by now.
-
-        An id that is new begins a load.
-        """
+        """Go on with a load whose stream has another schema by now; a new load id begins a load."""
         del load
 
     def discard(self, load_id: str) -> None:
@@ -374,10 +384,7 @@ class SourceTarget(Target, Protocol):
     """The destination as `sync_source` sees it."""
 
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
-        """Return what is known of a whole source.
-
-        An empty `StoredSource` if the destination keeps no state.
-        """
+        """Return what is known of a whole source; empty if the destination keeps no state."""
         ...
 
 
@@ -421,7 +428,7 @@ class SyncResult:
     shared: bool = False
     """The bookmarks are the state of the whole source."""
     skipped: Mapping[str, Bookmark] | None = None
-    """`after` and `before`: the stored bookmark and the given one, ahead of it: what lies between was not read."""
+    """The bookmarks between which nothing was read: the stored (`after`), the given (`before`)."""
 
     def account(self, committed: Committed) -> None:
         """Add what a COMMIT did."""

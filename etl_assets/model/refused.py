@@ -1,4 +1,4 @@
-"""Values that a reader cannot give: its batch goes on without them, and a schema contract says what becomes of that.
+"""Values that a reader cannot give: its batch goes on without them, as a schema contract says.
 
 A reader does not raise for a single value. It leaves NULL in its place and says so with the batch
 (`Batch.refused`). Nothing of such a batch can be had until a contract has taken note: all ways to
@@ -13,8 +13,8 @@ from typing import Any
 from etl_assets.exceptions import DataError
 
 HINT = (
-    'Correct it at the source; or leave such values out with schema_contract="discard_value", such rows with '
-    '"discard_row".'
+    "Correct it at the source; or leave such values out with "
+    'schema_contract="discard_value", such rows with "discard_row".'
 )
 
 
@@ -79,7 +79,7 @@ class Refusals:
     ) -> Any:
         """Convert a column of the batch, a list or an Arrow array.
 
-        Values that cannot be converted are NULL, and noted.
+        Values that cannot be converted become NULL, and are noted.
 
         Args:
             convert: The conversion of a column, or of a part of it.
@@ -100,10 +100,7 @@ class Refusals:
         return convert(without(values, bad))
 
     def taken(self) -> dict[int, list[Refusal]]:
-        """Return what was refused, in the order of the rows, for the batch that is done.
-
-        The next one begins anew.
-        """
+        """Return what was refused of this batch, in the order of its rows, and begin the next."""
         taken, self._found = dict(sorted(self._found.items())), {}
         return taken
 
@@ -117,8 +114,10 @@ def _as_it_stands(values: Any, row: int, error: DataError) -> Any:
         return _bytes_of(values[row], error)
     except (ValueError, ArithmeticError):  # a moment that Python has not
         value = None
-    told = error.value or ""  # else what Arrow has is the wire's form
-    return value if isinstance(value, str | bytes | list | dict) else told.strip("'")
+    if isinstance(value, str | bytes | list | dict):
+        return value
+    # What Arrow has of any other type is the wire's form; the error shows it for people.
+    return (error.value or "").strip("'")
 
 
 def _bytes_of(scalar: Any, error: DataError) -> Any:
@@ -129,11 +128,10 @@ def _bytes_of(scalar: Any, error: DataError) -> Any:
 
 
 def refused_by(convert: Callable[[Any], Any], values: Any) -> dict[int, DataError]:
-    """Return why values, of a list or an Arrow array, cannot be converted, by their places.
+    """Return which values of a list or an Arrow array cannot be converted, by place, and why.
 
-    Each cannot be by itself.
-
-    They are looked for by halves, so it takes little where they are few.
+    Each of them cannot be converted by itself. They are looked for by halves, which takes little
+    where they are few.
     """
     found: dict[int, DataError] = {}
     spans = [(0, len(values))]
@@ -162,9 +160,6 @@ def without(values: Any, places: Collection[int]) -> Any:
     mask = pa.array([place in places for place in range(len(values))], pa.bool_())
     try:
         return pc.if_else(mask, pa.scalar(None, values.type), values)
-    except pa.ArrowException:  # it knows not all types
-        return values.take(
-            pa.array(
-                [None if place in places else place for place in range(len(values))], pa.int64()
-            )
-        )
+    except pa.ArrowException:  # it does not know all types
+        kept = [None if place in places else place for place in range(len(values))]
+        return values.take(pa.array(kept, pa.int64()))

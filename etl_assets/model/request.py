@@ -1,4 +1,4 @@
-"""What a read is asked for beside its bookmark: what the destination takes, what its table has, what is known already.
+"""What a read is asked for beside its bookmark: what the destination takes, has and knows.
 
 A source may make use of it, and need not: every read gives the same records without it.
 """
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 class TableTypes(Protocol):
-    """What types a stream's table has, for a source that may choose among several: entered, it looks at the table.
+    """What types a stream's table has, for a source that may choose among several.
+
+    Entering the context looks at the table.
 
     Attributes:
         is_fixed: The stream's schema contract lets no type change, so that what does not fit is
@@ -44,7 +46,7 @@ class TableTypes(Protocol):
         ...
 
     def is_open(self, field: str) -> bool:
-        """Return whether a field's column, of text, gets another type with its first values: it has none so far."""
+        """Return whether a field's column of text has no values yet, and takes their type."""
         ...
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":

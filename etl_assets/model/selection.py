@@ -27,7 +27,9 @@ Deeper ones are parts of a column, which is read whole.
 def is_selected(stream: Stream) -> bool:
     """Return whether a stream is selected."""
     own = [entry for entry in stream.metadata if not list(entry["breadcrumb"])]
-    return bool(_said(metadata_at(own, ()))) if own else True
+    if not own:
+        return True
+    return bool(_said(metadata_at(own, ())))
 
 
 def is_column_selected(stream: Stream, column: str) -> bool:
@@ -36,12 +38,12 @@ def is_column_selected(stream: Stream, column: str) -> bool:
 
 
 def column_selector(stream: Stream) -> Callable[[str], bool]:
-    """Return a function that tells of each column whether it is selected: for many columns of one stream."""
+    """Return a function that tells of each column of a stream whether it is selected."""
     return _Columns(stream).selects
 
 
 def selected_columns(stream: Stream) -> tuple[str, ...] | None:
-    """Return the selected columns in the schema's order, or None for a stream whose columns are yet to be found.
+    """Return the selected columns in the schema's order, or None if they are yet to be found.
 
     Raises:
         ConfigError: A name or glob in the stream's `columns` matches no column of its schema.
@@ -61,17 +63,17 @@ def selected_columns(stream: Stream) -> tuple[str, ...] | None:
 
 
 def key_columns(stream: Stream) -> frozenset[str]:
-    """Return the columns that are read whatever is selected: rows could not be told apart or followed without them."""
+    """Return the columns that are read whatever is selected.
+
+    Without them rows could not be told apart, or followed.
+    """
     return frozenset(
         (*stream.primary_key, *stream.cursor, *stream.unique_constraints, *stream.partition_keys)
     )
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether a name is a pattern's: the same text, or what the glob stands for.
-
-    Case counts.
-    """
+    """Return whether a name matches a pattern: the same text, or a glob. Case counts."""
     return name == pattern or fnmatchcase(name, pattern)
 
 
@@ -105,9 +107,10 @@ class _Columns:
         if self._patterns is not None:
             return any(matches(column, pattern) for pattern in self._patterns)
         said = self._said.get(column)
-        if said is None and self._takes_new and column not in self._known:
-            return True
-        return not self._any_picked if said is None else said
+        if said is not None:
+            return said
+        is_new = self._takes_new and column not in self._known
+        return is_new or not self._any_picked
 
 
 def _said(metadata: Mapping[str, Any]) -> bool | None:

@@ -1,4 +1,4 @@
-"""What a destination has stored: tables, their columns, and the states of streams and of sources."""
+"""What a destination has stored: tables, their columns, the states of streams and of sources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from etl_assets.naming import with_hash
 
 Bookmark = Mapping[str, Any]
-"""How far a stream has been read: JSON values by replication key, or whatever the source itself gives."""
+"""How far a stream has been read: JSON values by replication key, or what its source gives."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class TableName:
 
     @property
     def folded(self) -> tuple[str, str]:
-        """What two names have in common that mean one table wherever the case of letters makes no difference."""
+        """The name where the case of letters makes no difference."""
         return self.schema.casefold(), self.name.casefold()
 
     def hashed(self, original: str, max_bytes: int) -> "TableName":
-        """Return the name for another thing that would be called so, too: it ends in a hash of what that is called.
+        """Return the name for another thing that would have the same name: it ends in a hash.
 
         Args:
             original: The name of the thing.
@@ -79,7 +79,7 @@ class SharedState:
 
 @dataclass(frozen=True)
 class StreamState:
-    """The state row of one stream: the state of record, kept beside the data by the same transaction.
+    """The state row of one stream: the state of record, written by the transaction of the data.
 
     The row of a whole source's state has no stream ("") and no table.
     """
@@ -97,7 +97,7 @@ class StreamState:
     rows_in_table: int = 0
     changed_by: str = ""
     damage: str | None = None
-    """What is wrong with the row, where somebody else has changed it: nothing can be synced from it."""
+    """What is wrong with the row, where somebody else has changed it: no sync can begin from it."""
 
     @property
     def shared(self) -> bool:

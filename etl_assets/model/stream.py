@@ -131,13 +131,17 @@ class Stream:
         self._fill({**given, "stream": None}, {})
 
     def _fill(self, given: dict[str, Any], entry: dict[str, Any]) -> None:
-        """Set every field; `given` is kept for `replace`, `entry` (empty if there is none) for `to_dict`."""
+        """Set every field.
+
+        `given` is kept for `replace`, `entry` (empty if there is none) for `to_dict`.
+        """
         for name, value in {**values_of(given), "_given": given, "_entry": entry}.items():
             object.__setattr__(self, name, value)
         own_bookmark = forced_method(self.metadata_of()) == "INCREMENTAL"
         if self.replication_method == "INCREMENTAL" and not self.cursor and not own_bookmark:
             raise ConfigError(
-                f"stream {self.full_name!r}: its replication method is INCREMENTAL, but it has no replication key.",
+                f"stream {self.full_name!r}: its replication method is INCREMENTAL, but it has no "
+                "replication key.",
                 hint="Give it a replication_key, or make it FULL_TABLE.",
                 stream=self.name,
             )
@@ -153,7 +157,10 @@ class Stream:
         return cls._made(arguments_of(kept), kept)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the stream as an entry of a Singer catalog: as it was read, but for what has changed since."""
+        """Return the stream as an entry of a Singer catalog.
+
+        It is as it was read, but for what has changed since.
+        """
         return entry_of(self._values(), self._kept("_entry"))
 
     def replace(self, **changes: Any) -> Self:
@@ -225,7 +232,7 @@ class Stream:
     def cursor(self) -> tuple[str, ...]:
         """The fields that say how far the stream was read, the weightiest first.
 
-        () for a full table.
+        A full table has none.
         """
         if self.replication_method == "FULL_TABLE":
             return ()
@@ -254,7 +261,10 @@ class Stream:
         return named if isinstance(named, str) else None
 
     def metadata_of(self, *breadcrumb: str) -> dict[str, Any]:
-        """Return the metadata at a breadcrumb: the stream's own without one, a column's at `"properties", name`."""
+        """Return the metadata at a breadcrumb: without one the stream's own.
+
+        A column's are at `"properties", name`.
+        """
         return metadata_at(self.metadata, breadcrumb)
 
     def __hash__(self) -> int:
@@ -264,10 +274,8 @@ class Stream:
         if not isinstance(other, Stream):
             return NotImplemented
         mine, others = self._values(), other._values()
-        mine["metadata"], others["metadata"] = (
-            by_breadcrumb(self.metadata),
-            by_breadcrumb(other.metadata),
-        )
+        mine["metadata"] = by_breadcrumb(self.metadata)
+        others["metadata"] = by_breadcrumb(other.metadata)
         return mine == others
 
     def __repr__(self) -> str:
@@ -277,17 +285,14 @@ class Stream:
             "auto_add_new_fields": False,
             "run_in_parallel": False,
         }
-        shown = {
-            name: value
-            for name, value in self._values().items()
-            if value not in (None, (), {}) and (name not in usual or value != usual[name])
+        said = {
+            name: value for name, value in self._values().items() if value not in (None, (), {})
         }
+        unusual = {n: v for n, v in said.items() if n not in usual or v != usual[n]}
+        shown = {name: repr(value) for name, value in unusual.items()}
         if self.schema is not None:
             shown["schema"] = f"<{len(self.schema.get('properties') or {})} columns>"
         if self.metadata:
             shown["metadata"] = f"<{len(self.metadata)} entries>"
-        words = [
-            f"{name}={value if name in {'schema', 'metadata'} else repr(value)}"
-            for name, value in shown.items()
-        ]
+        words = [f"{name}={text}" for name, text in shown.items()]
         return f"Stream({', '.join([repr(self.name), *words])})"

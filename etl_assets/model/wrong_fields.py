@@ -1,4 +1,4 @@
-"""What is wrong in the fields of a stream, told at once: a read that has failed by them is looked at to its end.
+"""What is wrong in the fields of a stream, told at once: a failed read is looked at to its end.
 
 Nothing is loaded of what is looked at. Of each wrong field one error is kept, the kinds of its
 values and their number.
@@ -13,9 +13,9 @@ from etl_assets.model.stream import Stream
 from etl_assets.model.values.columns import to_array
 
 SECONDS = 60.0
-"""So long a read that is of no other use any more goes on, for the wrong fields that it may still tell."""
+"""How long a failed read goes on at most, for the wrong fields that it may still show."""
 COUNTED = 1000
-"""So many wrong values of a field are counted."""
+"""How many wrong values of a field are counted at most."""
 
 
 @dataclass
@@ -28,11 +28,10 @@ class _Wrong:
     def said(self) -> str:
         """How many values are wrong, beside the one that is shown."""
         more = self.count - 1
-        return (
-            f" (and {'at least ' if self.count >= COUNTED else ''}{more:,} more)"
-            if more > 0
-            else ""
-        )
+        if more <= 0:
+            return ""
+        at_least = "at least " if self.count >= COUNTED else ""
+        return f" (and {at_least}{more:,} more)"
 
 
 class WrongFields:
@@ -67,13 +66,11 @@ class WrongFields:
     @property
     def error(self) -> DataError:
         """The first error, which tells of all wrong fields that were seen."""
-        kinds = {
-            name: wrong.kinds for name, wrong in self._fields.items() if wrong.kinds is not None
-        }
-        said: dict[str | None, str] = {name: wrong.said for name, wrong in self._fields.items()}
-        error = wrong_types(
-            [wrong.error for wrong in self._fields.values()], kinds, self._stream, said
-        )
+        fields = self._fields
+        errors = [wrong.error for wrong in fields.values()]
+        kinds = {name: wrong.kinds for name, wrong in fields.items() if wrong.kinds is not None}
+        said: dict[str | None, str] = {name: wrong.said for name, wrong in fields.items()}
+        error = wrong_types(errors, kinds, self._stream, said)
         error.__cause__ = self._first.__cause__
         return error
 

@@ -1,1 +1,1 @@
-"""What goes over the wire: Singer and Airbyte messages, lines of JSON, Parquet files, and their decoding to columns."""
+"""What goes over the wire: messages of Singer and Airbyte, lines of JSON, and Parquet files."""

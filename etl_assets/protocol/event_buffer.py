@@ -29,7 +29,7 @@ Parse = Callable[[bytes], Iterator[Batch]]
 
 @dataclass
 class _Part:
-    """Records of one stream in the order they came: rows, or lines that are parsed when they are handed on."""
+    """Records of one stream as they came: rows, or lines that are parsed when handed on."""
 
     parse: Parse | None = None
     rows: list[Row] = field(default_factory=list)
@@ -52,9 +52,9 @@ class EventBuffer:
 
     Args:
         streams: The streams as they are now, by key; looked up when records are handed on.
-        rows: Hand on when so many records wait.
-        bytes_: Or so many bytes.
-        seconds: Or when the last time was so many seconds ago.
+        rows: Hand on when so many records wait,
+        bytes_: or so many bytes,
+        seconds: or when the last time was so many seconds ago.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class EventBuffer:
         self._handed_over_at = time.monotonic()
 
     def add(self, key: StreamKey, row: Row, emitted: Any = None, meta: Any = None) -> None:
-        """Take one record, and what its source says beside it: when it was emitted, and what was changed in it."""
+        """Take one record, with when it was emitted, and what its source says of changed values."""
         part = self._part(key, None)
         if meta:
             part.meta[len(part.rows)] = meta
@@ -90,7 +90,7 @@ class EventBuffer:
 
     def state(self, scope: Scope, state: Bookmark | None) -> None:
         """Take a state that covers all records of its scope up to here."""
-        covered = dict(self._counts) if scope is None else {scope: self._counts.get(scope, 0)}
+        covered = {scope: self.waiting(scope)} if scope is not None else dict(self._counts)
         self._states.pop(scope, None)  # the new one comes last
         self._states[scope] = (state, covered)
 
@@ -122,7 +122,7 @@ class EventBuffer:
         self._bytes += count
 
     def is_due(self) -> bool:
-        """Whether what waits is to be handed on."""
+        """Return whether what waits is to be handed on."""
         if self._rows >= self._most_rows or self._bytes >= self._most_bytes:
             return True
         return time.monotonic() - self._handed_over_at >= self._most_seconds
@@ -132,7 +132,10 @@ class EventBuffer:
         return self._counts.get(key, 0)
 
     def flush_before_change(self, key: StreamKey) -> Iterator[Event]:
-        """Yield what must stand before a change of a stream: its records, or everything where states wait too."""
+        """Yield what must stand before a change of a stream.
+
+        These are its records, or everything where states wait, too.
+        """
         if self._states:
             yield from self.flush()
             return
@@ -142,7 +145,7 @@ class EventBuffer:
             yield from self._records(key, part.batches())
 
     def begin_anew(self) -> None:
-        """Count the bytes that wait from nothing, once everything was handed on stream by stream."""
+        """Count the waiting bytes from 0, once everything was handed on stream by stream."""
         self._bytes = 0
         self._handed_over_at = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""How record lines look in the two protocols: what they begin with, and what all lines of one stream have in common.
+"""How record lines look in the two protocols: how they begin, and what those of a stream share.
 
 What a line may leave out is counted where it does, so that the keys of many lines are known: see
 `repeated_keys`.
@@ -36,18 +36,17 @@ class AirbyteForm:
     def line(
         self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
     ) -> type:
-        """Return the type of a line of one stream: of no other one, and with no more to say than the record."""
+        """Return the type of a line of one stream, with no more to say than the record."""
         del version
         namespace, _ = key
         said: list[tuple[str, Any] | tuple[str, Any, Any]] = [
             ("stream", _word(name)),
             ("data", record),
         ]
-        said.append(
-            ("namespace", _word(namespace))
-            if namespace
-            else ("namespace", _word("") | None, missing.field())
-        )
+        if namespace:
+            said.append(("namespace", _word(namespace)))
+        else:
+            said.append(("namespace", _word("") | None, missing.field()))
         said.append(("meta", _Unchanged, missing.field(keys=2)))  # itself, and the one it must have
         said += [("file_reference", None, missing.field()), ("emitted_at", Any, missing.field())]
         around = msgspec.defstruct("RecordPart", said, gc=False)
@@ -57,7 +56,7 @@ class AirbyteForm:
         )
 
     def version(self, line: bytes) -> None:
-        """Airbyte's records have none."""
+        """Return None: Airbyte's records have no version."""
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -84,11 +83,12 @@ class SingerForm:
         said: list[tuple[str, Any] | tuple[str, Any, Any]] = [
             ("type", _word("RECORD")),
             ("stream", _word(name)),
+            ("record", record),
         ]
-        said.append(("record", record))
-        said.append(
-            ("version", None, missing.field()) if version is None else ("version", _word(version))
-        )
+        if version is None:
+            said.append(("version", None, missing.field()))
+        else:
+            said.append(("version", _word(version)))
         said.append(("time_extracted", Any, missing.field()))
         missing.always(3 + (version is not None))
         return msgspec.defstruct("RecordLine", said, gc=False)

@@ -1,4 +1,4 @@
-"""Runs of record lines that begin alike: told from the rest without decoding them, and decoded together later."""
+"""Runs of record lines that begin alike: told apart without decoding, and decoded together."""
 
 import json
 import re
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FEW_LINES = 20
+"""A decoder for a changed schema is worth making from so many lines on."""
 
 Rows = Callable[[bytes, StreamKey], Batch | list[Mapping[str, Any]]]
 """Decodes lines of records of a stream one by one."""
@@ -41,7 +42,7 @@ class Form(Protocol):
     def line(
         self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
     ) -> type:
-        """Return the type of a line of one stream: what it must say, and must not say, stands in it.
+        """Return the type of a line of one stream, which says what the line must and must not say.
 
         The keys around the record are told to `missing`.
         """
@@ -49,7 +50,8 @@ class Form(Protocol):
     def version(self, line: bytes) -> int | None:
         """Return the version of the table that a line's record is part of.
 
-        A `ValueError` where it is no such line.
+        Raises:
+            ValueError: It is no such line.
         """
 
 
@@ -62,7 +64,7 @@ class Parsing:
     rows: Rows
 
     def __call__(self, lines: bytes) -> Iterator[Batch]:
-        """Yield the records in their order: as columns, but for blocks of lines that need to be read as rows.
+        """Yield the records in their order: as columns, or as rows where a block of lines needs it.
 
         Raises:
             DataError: A record has a key twice; those before it are given first, as a state may
@@ -94,22 +96,20 @@ class Parsing:
 def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch]:
     import pyarrow as pa
 
-    if tables:
-        try:
-            table = pa.concat_tables([table for table, _ in tables], promote_options="default")
-        except (
-            pa.ArrowInvalid,
-            pa.ArrowTypeError,
-        ):  # instants with a zone here and without one there
-            for one, emitted in tables:
-                yield _batch(one, emitted)
-            return
-        moments = (
-            None
-            if tables[0][1] is None
-            else list(chain.from_iterable(emitted or () for _, emitted in tables))
-        )
-        yield _batch(table, moments)
+    if not tables:
+        return
+    try:
+        table = pa.concat_tables([table for table, _ in tables], promote_options="default")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        # Such as instants with a zone here and without one there.
+        for one, emitted in tables:
+            yield _batch(one, emitted)
+        return
+    _, first = tables[0]
+    moments = None
+    if first is not None:
+        moments = list(chain.from_iterable(emitted or () for _, emitted in tables))
+    yield _batch(table, moments)
 
 
 def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
@@ -130,10 +130,12 @@ class _Lane:
     def end_in(self, chunk: bytes, position: int) -> int:
         """Return where the lines that begin so end, of which there is one at this position.
 
-        A line has an end.
+        A last line without its end is not among them.
         """
         found = self.other.search(chunk, position)
-        return found.end() if found is not None else max(position, chunk.rfind(b"\n") + 1)
+        if found is not None:
+            return found.end()
+        return max(position, chunk.rfind(b"\n") + 1)
 
 
 @dataclass
@@ -206,11 +208,9 @@ class RecordLanes:
         except (ValueError, RecursionError):
             return None
         parsing = self._parsing(lane, version)
-        return (
-            Run(lines, count_lines(lines), lane.key, version, parsing)
-            if parsing is not None
-            else None
-        )
+        if parsing is None:
+            return None
+        return Run(lines, count_lines(lines), lane.key, version, parsing)
 
     def _lane(self, head: re.Match[bytes]) -> _Lane | None:
         prefix = head.group()
@@ -218,8 +218,10 @@ class RecordLanes:
         if lane is None:
             found = head.groupdict()
             name = _text(found["stream"])
-            key = self.key_of(_text(found.get("namespace")), name) if name is not None else None
-            if name is None or key is None:
+            if name is None:
+                return None
+            key = self.key_of(_text(found.get("namespace")), name)
+            if key is None:
                 return None
             other = re.compile(rb"\n(?!" + re.escape(prefix) + rb")")
             lane = self._lanes[prefix] = _Lane(other, name, key)
@@ -237,7 +239,9 @@ class RecordLanes:
             parser = ColumnParser(stream, line, self.form.path, self.form.emitted, few=few)
             parsing = Parsing(stream, parser, self.rows)
             self._parsings[known] = parsing
-        return parsing if parsing.parser.few or parsing.parser.usable else None
+        parser = parsing.parser
+        # Where few lines are to wait, nobody asks for the decoder: that would make it.
+        return parsing if parser.few or parser.usable else None
 
 
 def one_message_a_line(key: StreamKey, lines: bytes, messages: int) -> None:

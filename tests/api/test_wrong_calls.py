@@ -104,6 +104,19 @@ CALLS: list[tuple[Callable[[], Any], str]] = [
     (lambda: ANY.Limits(silence_seconds=0), "silence_seconds is 0; it is greater than 0"),
     (lambda: ANY.SqlSource(5, "sqlite:///x.db"), "name must be a text"),
     (lambda: ANY.FileSource(5, "*.csv"), "name must be a text"),
+    (lambda: ANY.FileSource("s", 5), "FileSource: path must be a path, a glob or a URL"),
+    (
+        lambda: ANY.FileSource("s", config={"path": 5}),
+        "FileSource: path must be a path, a glob or a URL, .* not of the type int",
+    ),
+    (
+        lambda: ANY.FileSource("s", "data", streams={"orders": 5}),
+        "path of stream 'orders' must be a path",
+    ),
+    (
+        lambda: ANY.FileSource("s", "*.csv", storage_options=5),
+        "FileSource: storage_options must be an object",
+    ),
     (
         lambda: ANY.SqlSource("s", "sqlite:///x.db", lokback=5),
         "no argument 'lokback'. Did you mean 'lookback'",

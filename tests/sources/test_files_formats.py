@@ -554,6 +554,21 @@ def one(type_: Any) -> dict[str, Any]:
     return {"type": "record", "name": "r", "fields": [{"name": "x", "type": type_}]}
 
 
+def test_a_duration_of_avro_is_json_with_its_months_days_and_milliseconds(tmp_path: Path) -> None:
+    duration = {"type": "fixed", "name": "span", "size": 12, "logicalType": "duration"}
+    packed = struct.pack("<III", 14, 3, 5_000)
+    for type_ in (duration, ["null", duration]):
+        content = as_avro(one(type_), [{"x": packed}])
+        (found,) = loaded(tmp_path / "a.avro", content)
+        assert json.loads(found["x"]) == {"months": 14, "days": 3, "milliseconds": 5000}
+    rows = loaded(tmp_path / "a.avro", as_avro(one(["null", duration]), [{"x": None}] * 2))
+    assert [row["x"] for row in rows] == [None, None]
+    # Avro has a logical type that does not fit its type be no logical type.
+    short = {**duration, "size": 4}
+    (found,) = loaded(tmp_path / "a.avro", as_avro(one(short), [{"x": packed[:4]}]))
+    assert found["x"] == packed[:4]
+
+
 def raw_avro(schema: Any, data: bytes, count: int = 1, codec: str = "null") -> bytes:
     """Make a file of one block, of bytes that are packed already or that no writer would write."""
 

@@ -1,4 +1,4 @@
-"""The rows of an appended stream that must not be loaded again: those at the bookmark, and those from before it.
+"""The rows of an appended stream that must not be loaded again: those at the bookmark or before it.
 
 A merge takes away what comes twice. Where rows are appended nothing does, so those at the bookmark
 are kept with it and recognised when they come again (`boundary.py`). Equal rows that are really
@@ -6,7 +6,7 @@ there twice both stay.
 """
 
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, Literal, NoReturn
@@ -23,13 +23,14 @@ from etl_assets.model.values.scalars import to_json
 LateRows = Literal["drop", "error", "load"]
 """What becomes of appended rows that come from before the bookmark."""
 BOUNDARY = "~boundary"
-"""Sorts behind every replication key, so that people see those first."""
+"""The key under which a bookmark has its rows: it sorts behind every replication key."""
 MAX_BOUNDARY_ROWS = 10_000
+"""How many rows may share the largest replication key."""
 
 
 @dataclass(frozen=True)
 class Appending:
-    """How the rows of a stream are appended: nothing takes away what comes twice, so it must be recognised.
+    """How the rows of a stream are appended.
 
     Args:
         source: The source's name.
@@ -48,7 +49,7 @@ class Appending:
 
 
 class AppendedRows:
-    """Tells which rows of a read are loaded already, and keeps those that the next read will give again.
+    """Tells which rows of a read are loaded already, and keeps those that will come again.
 
     Args:
         stream: Has a cursor.
@@ -75,51 +76,61 @@ class AppendedRows:
         self._source = appending.source
         self._stored_key = {name: (bookmark or {}).get(name) for name in stream.cursor}
         self._boundary = _boundary(stream, bookmark, appending)
-        self._late_rows: LateRows = appending.late_rows or (
-            "error" if stream.primary_key else "drop"
-        )
+        default: LateRows = "error" if stream.primary_key else "drop"
+        self._late_rows: LateRows = appending.late_rows or default
         self._earliest: tuple[Key, str] | None = None
         may_be_merged = appending.merged_before and bool(stream.primary_key)
+        has_boundary = BOUNDARY in (bookmark or {})
         # Of a stream that was merged until now, nothing tells which rows are there already.
-        self._merged = may_be_merged and not given and BOUNDARY not in (bookmark or {})
+        self._merged = may_be_merged and not given and not has_boundary
         self._bookmark: Key | None = None
         self._passed = False
-        """No more rows at the stored bookmark can come."""
+        """Whether no more rows at the stored bookmark can come."""
         self._loaded = len(self._boundary)
-        """Rows at the largest key so far."""
+        """How many rows are loaded at the largest key so far."""
         self._pending: Callable[[], Sequence[Mapping[str, Any]]] | None = None
 
     def begin_at(self, bookmark: Key) -> None:
-        """Called when the first keys have come, with the stored bookmark in their form."""
+        """Take the stored bookmark in the form of the first keys that have come."""
         self._bookmark = bookmark
 
     @property
     def settled(self) -> bool:
-        """Whether what came so far may be committed: no row to come decides which of them are loaded already."""
-        # Of too many rows at one key no bookmark can be stored, until a larger key comes.
-        return (self._passed or not self._boundary.undecided) and self._loaded <= MAX_BOUNDARY_ROWS
+        """Whether what came so far may be committed.
+
+        It may not while a row that is still to come decides which of them are loaded already.
+        """
+        is_decided = self._passed or not self._boundary.undecided
+        # With too many rows at one key no bookmark can be stored, until a larger key comes.
+        return is_decided and self._loaded <= MAX_BOUNDARY_ROWS
 
     def refuse_null(self, batch: Batch, keys: Keys) -> None:
-        """Refuse rows that no bookmark covers and no key tells apart: they would be loaded again and again.
+        """Refuse rows that no bookmark covers and no key tells apart.
+
+        They would be loaded again and again.
 
         Raises:
             BookmarkError: There are such rows.
         """
         without = keys.rows_without()
         if without:
+            first = shown(source_value(batch, self._stream, without[0]))
             raise BookmarkError(
-                f"stream {self._stream.name!r}: {len(without)} rows have no value in the replication key "
-                f"{names_of(self._stream)}, so that they would be loaded again by the next sync. The first: "
-                f"{shown(source_value(batch, self._stream, without[0]))}.",
-                hint="Leave them out in the source, or give the stream a primary key, and they are merged.",
+                f"stream {self._stream.name!r}: {len(without)} rows have no value in the "
+                f"replication key {names_of(self._stream)}, so that they would be loaded again by "
+                f"the next sync. The first: {first}.",
+                hint="Leave them out in the source, or give the stream a primary key, and they are "
+                "merged.",
                 stream=self._stream.name,
             )
 
     def left_out(self, batch: Batch, keys: Keys) -> set[int]:
-        """Return the rows that are not to be loaded: late ones, and at the bookmark those that were loaded before.
+        """Return the rows that are not to be loaded.
+
+        These are the late ones, and those at the bookmark that were loaded before.
 
         Raises:
-            BookmarkError: Nothing tells which rows are loaded already; or late rows are an error.
+            BookmarkError: Nothing tells which rows are loaded already, or late rows are an error.
         """
         if self._bookmark is None:
             return set()
@@ -129,17 +140,18 @@ class AppendedRows:
         return left_out | self._repeated(batch, keys.rows_at(self._bookmark), self._bookmark)
 
     def _late(self, batch: Batch, keys: Keys, bookmark: Key) -> set[int]:
-        """Count the rows from before the bookmark; returns those that are to be left out."""
+        """Count the rows from before the bookmark, and return those that are to be left out."""
         late, earliest = keys.rows_before(bookmark), keys.smallest()
         if not late or earliest is None:
             return set()
         first = shown(source_value(batch, self._stream, earliest[1]))
         if self._late_rows == "error":
             raise BookmarkError(
-                f"stream {self._stream.name!r}: a row from before the bookmark {shown(bookmark)} came, and an append "
-                f"could not tell whether it is there: {names_of(self._stream)} = {first}.",
-                hint='Merge by a primary key instead. Or set late_rows="drop" to leave such rows out, or "load" to '
-                "append them, if the source gives none that it has given before.",
+                f"stream {self._stream.name!r}: a row from before the bookmark {shown(bookmark)} "
+                "came, and an append could not tell whether it is there: "
+                f"{names_of(self._stream)} = {first}.",
+                hint='Merge by a primary key instead. Or set late_rows="drop" to leave such rows '
+                'out, or "load" to append them, if the source gives none that it has given before.',
                 stream=self._stream.name,
             )
         self.late += len(late)
@@ -152,8 +164,9 @@ class AppendedRows:
             return set()
         if self._merged:
             raise BookmarkError(
-                f"stream {self._stream.name!r}: a row at the bookmark {shown(bookmark)} came again, and the "
-                "sync that stored it did not append: nothing tells whether the row is there.",
+                f"stream {self._stream.name!r}: a row at the bookmark {shown(bookmark)} came "
+                "again, and the sync that stored it did not append: nothing tells whether the row "
+                "is there.",
                 hint="Go on merging, or begin to append after `etl-assets state reset`.",
                 stream=self._stream.name,
             )
@@ -164,9 +177,9 @@ class AppendedRows:
         return {row for row, is_known in zip(at_bookmark, known, strict=True) if is_known}
 
     def move(self, *, ordered: bool) -> None:
-        """Called when a larger key was reached.
+        """Take note that a larger key was reached.
 
-        Of an ordered read, no more rows at the bookmark can come then.
+        In an ordered read, no more rows at the bookmark can come then.
 
         Raises:
             BookmarkError: Nothing tells which rows are loaded already.
@@ -201,47 +214,50 @@ class AppendedRows:
         self._settle()
         if self._loaded > MAX_BOUNDARY_ROWS:
             raise BookmarkError(
-                f"stream {self._stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the replication key "
-                f"{names_of(self._stream)} = {shown(largest or ())}, too many to tell apart when they come again.",
-                hint="Merge by a primary key, or give the stream a replication key with fewer equal values.",
+                f"stream {self._stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the "
+                f"replication key {names_of(self._stream)} = {shown(largest or ())}, too many to "
+                "tell apart when they come again.",
+                hint="Merge by a primary key, or give the stream a replication key with fewer "
+                "equal values.",
                 stream=self._stream.name,
             )
         return {BOUNDARY: self._boundary.to_json()} if len(self._boundary) else {}
 
     def remarks(self) -> list[tuple[str, int]]:
-        """Return what people should know of this read: sentences for its log, with how many late rows each is about."""
-        said = []
-        if self._earliest is not None:
-            what = "loaded" if self._late_rows == "load" else "left out"
-            sentence = (
-                f"{self.late:,} rows from before the bookmark were {what}: the earliest has {names_of(self._stream)} = "
-                f"{self._earliest[1]}. They came late, or the source gives rows that it has given before; late_rows "
-                'says what becomes of them ("drop", "load" or "error")'
-            )
-            said.append((sentence, self.late))
+        """Return what people should know of this read.
+
+        These are sentences for its log, each with the number of late rows it is about.
+        """
+        late = [] if self._earliest is None else [(self._late_remark(self._earliest[1]), self.late)]
+        return [*late, *((sentence, 0) for sentence in self._boundary_remarks())]
+
+    def _late_remark(self, earliest: str) -> str:
+        what = "loaded" if self._late_rows == "load" else "left out"
+        return (
+            f"{self.late:,} rows from before the bookmark were {what}: the earliest has "
+            f"{names_of(self._stream)} = {earliest}. They came late, or the source gives rows that "
+            'it has given before; late_rows says what becomes of them ("drop", "load" or "error")'
+        )
+
+    def _boundary_remarks(self) -> Iterator[str]:
         if self._boundary.told_by:
             fields = ", ".join(map(repr, self._boundary.told_by))
-            said.append(
-                (
-                    f"rows at the bookmark were recognised by {fields} alone: their other fields have changed",
-                    0,
-                )
+            yield (
+                f"rows at the bookmark were recognised by {fields} alone: their other fields have "
+                "changed"
             )
         if self._boundary.changed:
-            sentence = (
-                f"{self._boundary.changed:,} rows at the bookmark came again with other values and were not appended "
-                "once more: their replication key and primary key are the same"
+            yield (
+                f"{self._boundary.changed:,} rows at the bookmark came again with other values and "
+                "were not appended once more: their replication key and primary key are the same"
             )
-            said.append((sentence, 0))
         missing, new = self._boundary.replaced
         if missing and new:
-            sentence = (
-                f"{missing:,} of the rows loaded at the bookmark did not come again, and {new:,} others came there and "
-                "were appended. If the source has changed rows, or a column's type has changed their values, both "
-                "versions are in the table now"
+            yield (
+                f"{missing:,} of the rows loaded at the bookmark did not come again, and {new:,} "
+                "others came there and were appended. If the source has changed rows, or a "
+                "column's type has changed their values, both versions are in the table now"
             )
-            said.append((sentence, 0))
-        return said
 
     def _load_pending(self) -> None:
         if self._pending is not None:
@@ -260,11 +276,13 @@ class AppendedRows:
         place = shlex.quote(f"{self._source}/{self._stream.full_name}")
         again = shlex.quote(to_json({**self._stored_key, BOUNDARY: []}))
         raise BookmarkError(
-            f"stream {self._stream.name!r}: nothing tells which rows at the bookmark {shown(self._bookmark or ())} "
-            f"are loaded already, so an append would double or lose them: {error}.",
-            hint=f"Run `etl-assets state reset {place}`, and the next sync loads the stream anew. Or, to keep older "
-            "rows, delete those that have this replication key from the table and run "
-            f"`etl-assets state set {place} {again}`: the next sync then loads these once more.",
+            f"stream {self._stream.name!r}: nothing tells which rows at the bookmark "
+            f"{shown(self._bookmark or ())} are loaded already, so an append would double or lose "
+            f"them: {error}.",
+            hint=f"Run `etl-assets state reset {place}`, and the next sync loads the stream anew. "
+            "Or, to keep older rows, delete those that have this replication key from the table "
+            f"and run `etl-assets state set {place} {again}`: the next sync then loads these once "
+            "more.",
             stream=self._stream.name,
         ) from error
 
@@ -287,8 +305,10 @@ def _boundary(stream: Stream, bookmark: Mapping[str, Any] | None, appending: App
         )
     except ValueError as error:
         raise BookmarkError(
-            f"stream {stream.name!r}: what its bookmark says under {BOUNDARY!r} cannot be read: {error}.",
-            hint="Store the bookmark again as `etl-assets state get` showed it, or run `etl-assets state reset`.",
+            f"stream {stream.name!r}: what its bookmark says under {BOUNDARY!r} cannot be read: "
+            f"{error}.",
+            hint="Store the bookmark again as `etl-assets state get` showed it, or run "
+            "`etl-assets state reset`.",
             stream=stream.name,
         ) from error
 

@@ -1,4 +1,4 @@
-"""The rows at a bookmark that are loaded already, and how they are recognised when a source gives them again.
+"""The rows at a bookmark that are loaded already, and how they are recognised when they come again.
 
 A source reads `>=` its bookmark, so the rows that have the bookmark's own replication key come
 twice. Where rows are appended they must be told from new rows of the same key, and the stream may
@@ -65,11 +65,11 @@ class Group:
 
     def to_json(self) -> dict[str, Any]:
         """Return the group as it is stored with a bookmark."""
-        stored: dict[str, Any] = {
-            "fields": self.kinds,
-            "rows": {token: n for token, n in self.rows.items() if n > 0},
-        }
-        return {**stored, "whole": True} if self.whole else stored
+        rows = {token: count for token, count in self.rows.items() if count > 0}
+        stored: dict[str, Any] = {"fields": self.kinds, "rows": rows}
+        if self.whole:
+            stored["whole"] = True
+        return stored
 
     def token(self, cells: Mapping[str, str]) -> str:
         """Return what a row is stored under: its cells in the fields of this group."""
@@ -116,8 +116,7 @@ class LoadedRows:
 
     def _group_for(self, kinds: Mapping[str, str | None]) -> Group:
         for group in self._groups:
-            same_fields = not group.whole and group.kinds.keys() == kinds.keys()
-            if same_fields and all(alike(group.kinds[name], kind) for name, kind in kinds.items()):
+            if _may_hold(group, kinds):
                 for name, kind in kinds.items():
                     group.kinds[name] = joined(group.kinds[name], kind)
                 return group
@@ -125,16 +124,25 @@ class LoadedRows:
         return self._groups[-1]
 
     def _add_shortened(self, group: Group) -> None:
-        """Keep one hash for each row: of its primary key where there is one, else of all its cells."""
-        has_key = self._key is not None and group.kinds.keys() >= set(self._key)
-        names = self._key if has_key and self._key is not None else group.kinds
+        """Keep one hash for each row: of its primary key if there is one, else of all its cells."""
+        names: Collection[str] = group.kinds
+        if self._key is not None and group.kinds.keys() >= set(self._key):
+            names = self._key
         kinds = {name: kind for name, kind in group.kinds.items() if name in names}
         kept = next((one for one in self._groups if one.whole and one.kinds == kinds), None)
         if kept is None:
             kept = Group(kinds, whole=True)
             self._groups.append(kept)
         for token, count in group.rows.items():
-            kept.rows[kept.token({name: group.cell(token, name) for name in kept.fields})] += count
+            cells = {name: group.cell(token, name) for name in kept.fields}
+            kept.rows[kept.token(cells)] += count
+
+
+def _may_hold(group: Group, kinds: Mapping[str, str | None]) -> bool:
+    """Return whether rows with values of these kinds can be kept in a group."""
+    if group.whole or group.kinds.keys() != kinds.keys():
+        return False
+    return all(alike(group.kinds[name], kind) for name, kind in kinds.items())
 
 
 class Recogniser:
@@ -152,15 +160,15 @@ class Recogniser:
         self._groups = [Group(dict(one.kinds), Counter(one.rows), one.whole) for one in groups]
         self._key = None if key is None else tuple(sorted(key))
         self._doubts: dict[int, str] = {}
-        """By group: what may be the reason why rows were not found in it, of which only a hash is left."""
+        """Why rows may not have been found in a group that has only hashes, by its place."""
         self._partly: dict[tuple[str, ...], dict[str, str]] = {}
-        """By fields, then by the cells in these: the content of a row that was recognised by them alone."""
+        """What rows have that were recognised by some fields alone, by those and their cells."""
         self.told_by: set[str] = set()
         """The fields that had to be enough, where the rows have other fields by now."""
         self.changed = 0
-        """Rows that were recognised by their primary key, though other values of theirs are different."""
+        """How many rows were recognised by their primary key, though other values have changed."""
         self.new = 0
-        """Rows that are none of those loaded."""
+        """How many rows are none of those loaded."""
 
     @property
     def missing(self) -> int:
@@ -169,11 +177,14 @@ class Recogniser:
 
     @property
     def undecided(self) -> str | None:
-        """Why rows that came may be loaded ones with other fields, unless those are still to come as they were."""
-        return next(
-            (why for place, why in self._doubts.items() if self._groups[place].rows.total() > 0),
-            None,
-        )
+        """Why rows that came may be loaded ones with other fields, or None.
+
+        They are not, if the loaded ones still come as they were.
+        """
+        for place, why in self._doubts.items():
+            if self._groups[place].rows.total() > 0:
+                return why
+        return None
 
     def recognise(self, rows: Sequence[Row]) -> list[bool]:
         """Return for each row whether it is loaded already.
@@ -195,7 +206,7 @@ class Recogniser:
 
     @staticmethod
     def _exactly(group: Group, seen: Seen, candidates: list[int]) -> list[int]:
-        """Recognise the rows whose every cell is known; returns the others."""
+        """Recognise the rows whose every cell is known, and return the others."""
         others = [name for name in seen.kinds if name not in group.kinds]
         left = []
         for row in candidates:
@@ -209,33 +220,48 @@ class Recogniser:
         return left
 
     def _partially(self, place: int, group: Group, seen: Seen, candidates: list[int]) -> list[int]:
-        """Recognise the rows that are equal in the fields that both sides have.
-
-        Returns the others.
-        """
+        """Recognise rows that are equal in the fields both sides have, and return the others."""
         if group.whole:
             left = self._by(group, tuple(group.fields), seen, candidates)
             if left and _differs(group, seen):
-                why = f"{_difference(group, seen)}, and there were too many rows to keep all their values"
+                what = _difference(group, seen)
+                why = f"{what}, and there were too many rows to keep all their values"
                 self._doubts.setdefault(place, why)
             return left
         both = [name for name in group.fields if group.kinds[name] and name in seen.kinds]
         same_kind = [name for name in both if alike(group.kinds[name], seen.kinds[name])]
         if self._key is not None and set(self._key) <= set(group.fields):
-            candidates = (
-                self._by(group, self._key, seen, candidates)
-                if set(self._key) <= set(both)
-                else candidates
-            )
-            if candidates and group.rows.total() > 0 and not set(self._key) <= set(same_kind):
-                raise UndecidableError(f"{_difference(group, seen)}, and that is the primary key")
-            return candidates
+            return self._by_key(group, self._key, both, same_kind, seen, candidates)
         return self._by_common(group, both, same_kind, seen, candidates)
+
+    def _by_key(
+        self,
+        group: Group,
+        key: tuple[str, ...],
+        both: list[str],
+        same_kind: list[str],
+        seen: Seen,
+        candidates: list[int],
+    ) -> list[int]:
+        """Recognise rows by their primary key, and return the others.
+
+        Raises:
+            UndecidableError: The key itself has changed.
+        """
+        if set(key) <= set(both):
+            candidates = self._by(group, key, seen, candidates)
+        some_are_left = bool(candidates) and group.rows.total() > 0
+        if some_are_left and not set(key) <= set(same_kind):
+            raise UndecidableError(f"{_difference(group, seen)}, and that is the primary key")
+        return candidates
 
     def _by_common(
         self, group: Group, both: list[str], same_kind: list[str], seen: Seen, candidates: list[int]
     ) -> list[int]:
-        """Recognise rows by the fields that both sides have, then by those whose kind is still the same."""
+        """Recognise rows by the fields both sides have, and return the others.
+
+        What those leave is told by the fields whose kind is still the same.
+        """
         for fields in (both, same_kind):
             if not candidates or group.rows.total() <= 0:
                 break
@@ -249,7 +275,7 @@ class Recogniser:
     def _by(
         self, group: Group, fields: tuple[str, ...], seen: Seen, candidates: list[int]
     ) -> list[int]:
-        """Recognise rows by some of their fields; returns the others."""
+        """Recognise rows by some of their fields, and return the others."""
         known: dict[str, list[str]] = {}
         for token, count in group.rows.items():
             short = token if group.whole else "".join(group.cell(token, name) for name in fields)
@@ -285,45 +311,46 @@ class Recogniser:
                     content = taken.get(_short(group, fields, seen.cells[row]))
                     if content is not None and content != content_of(seen.cells[row]):
                         raise UndecidableError(
-                            f"{_difference(group, seen)}, and rows that differ only there may each be the loaded one"
+                            f"{_difference(group, seen)}, and rows that differ only there may each "
+                            "be the loaded one"
                         )
 
 
 def _short(group: Group, fields: Sequence[str], cells: Mapping[str, str]) -> str:
-    """Return what a row has in these fields.
-
-    Of a group without cells, what it would be stored under.
-    """
+    """Return what a row has in these fields, or in a whole group, what it would be stored under."""
     if group.whole:
-        return group.token(
-            {name: cells.get(name, NULL) if group.kinds[name] else NULL for name in group.fields}
-        )
+        with_values = [name for name, kind in group.kinds.items() if kind]
+        return group.token({name: cells.get(name, NULL) for name in with_values})
     return "".join(cells.get(name, NULL) for name in fields)
 
 
 def _differs(group: Group, seen: Seen) -> bool:
-    """Return whether a field of a group is missing among the rows that came, or of another kind there."""
-    return any(
-        kind and (name not in seen.kinds or not alike(kind, seen.kinds[name]))
-        for name, kind in group.kinds.items()
-    )
+    """Return whether the rows that came lack a field of a group, or have other kinds in it."""
+    fields = [name for name, kind in group.kinds.items() if kind]
+    return len(_comparable_fields(group, seen)) < len(fields)
 
 
 def _is_changed(group: Group, token: str, cells: Mapping[str, str], seen: Seen) -> bool:
-    return any(
-        group.cell(token, name) != cells.get(name, NULL)
+    names = _comparable_fields(group, seen)
+    return any(group.cell(token, name) != cells.get(name, NULL) for name in names)
+
+
+def _comparable_fields(group: Group, seen: Seen) -> list[str]:
+    """Return the fields with values in a group that have the same kind in the rows that came."""
+    return [
+        name
         for name, kind in group.kinds.items()
         if kind and name in seen.kinds and alike(kind, seen.kinds[name])
-    )
+    ]
 
 
 class Boundary:
-    """What a sync knows of the rows at its bookmark: those stored with it, and those that it loads itself.
+    """What a sync knows of the rows at its bookmark: those stored with it, and those it loads.
 
     Args:
         stored: What an earlier sync stored (`to_json`), in this form or that of earlier versions;
             None for nothing.
-        primary_key: Of the stream, as it is now.
+        primary_key: That of the stream, as it is now.
         cursor: Its replication key.
         selects: Whether a field is selected; the others come and go without being loaded.
         fields_before: The fields of the table after the last load, where that is known.
@@ -344,9 +371,10 @@ class Boundary:
         groups, earlier = _read(stored)
         self._selects = selects
         self._cursor = frozenset(cursor)
-        self._key = (
-            [name for name in primary_key if name not in self._cursor] if primary_key else None
-        )
+        self._key: list[str] | None = None
+        if primary_key:
+            # All rows at the bookmark are equal in the replication key: it tells none apart.
+            self._key = [name for name in primary_key if name not in self._cursor]
         self._recogniser = Recogniser(groups, self._key)
         self._earlier = EarlierFormat(earlier, fields_before)
         self._loaded = LoadedRows(groups, self._key)
@@ -358,15 +386,12 @@ class Boundary:
 
     @property
     def undecided(self) -> bool:
-        """Whether rows that are still to come decide which of those that came are loaded already."""
+        """Whether rows still to come decide which of those that came are loaded already."""
         return self._earlier.undecided or self._recogniser.undecided is not None
 
     @property
     def told_by(self) -> list[str]:
-        """The fields that were enough to recognise rows whose fields have changed.
-
-        [] if there was no need.
-        """
+        """The fields that were enough to recognise rows whose other fields have changed."""
         return sorted(self._recogniser.told_by)
 
     @property
@@ -376,8 +401,13 @@ class Boundary:
 
     @property
     def replaced(self) -> tuple[int, int]:
-        """How many loaded rows have not come again, and how many others came, where no key tells what they are."""
-        return (self._recogniser.missing, self._recogniser.new) if self._key is None else (0, 0)
+        """How many loaded rows have not come again, and how many others came.
+
+        A primary key tells what they are: with one, both are 0.
+        """
+        if self._key is not None:
+            return 0, 0
+        return self._recogniser.missing, self._recogniser.new
 
     def recognise(self, rows: Sequence[Row]) -> list[bool]:
         """Return for each row whether an earlier sync has loaded it.
@@ -390,9 +420,8 @@ class Boundary:
         if not self._earlier.remaining:
             return known
         others = [place for place, is_known in enumerate(known) if not is_known]
-        for place, is_known in zip(
-            others, self._earlier.recognise([rows[place] for place in others]), strict=True
-        ):
+        among_earlier = self._earlier.recognise([rows[place] for place in others])
+        for place, is_known in zip(others, among_earlier, strict=True):
             known[place] = is_known
             if is_known and not self._moved:
                 self._loaded.add([selected[place]])  # from now on by its cells
@@ -403,12 +432,12 @@ class Boundary:
         self._loaded.add([self._selected(row) for row in rows])
 
     def move(self) -> None:
-        """A larger key was reached: what is loaded at the last one will not come again."""
+        """Take note that a larger key was reached: the rows at the last one will not come again."""
         self._loaded = LoadedRows((), self._key)
         self._moved = True
 
     def settle(self) -> None:
-        """All rows at the stored bookmark have come.
+        """Take note that all rows at the stored bookmark have come.
 
         Raises:
             UndecidableError: Some are neither those expected nor certainly others.
@@ -417,18 +446,16 @@ class Boundary:
             raise UndecidableError(self._recogniser.undecided)
         if self._earlier.undecided:
             raise UndecidableError(
-                "an earlier version of this library stored them by all of their values, and not all have come again as "
-                "they were"
+                "an earlier version of this library stored them by all of their values, and not "
+                "all have come again as they were"
             )
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return what is to be stored with the bookmark."""
         stored = self._loaded.to_json()
-        return (
-            stored
-            if self._moved or not self._earlier.remaining
-            else [*stored, {"hashes": self._earlier.to_json()}]
-        )
+        if self._earlier.remaining and not self._moved:
+            stored.append({"hashes": self._earlier.to_json()})
+        return stored
 
     def _selected(self, row: Row) -> Row:
         return {
@@ -453,11 +480,8 @@ def _read(stored: Any) -> tuple[list[Group], dict[str, int]]:
             if "hashes" in one:
                 earlier = _counts(one["hashes"])
             else:
-                groups.append(
-                    Group(
-                        dict(one["fields"]), Counter(_counts(one["rows"])), bool(one.get("whole"))
-                    )
-                )
+                rows = Counter(_counts(one["rows"]))
+                groups.append(Group(dict(one["fields"]), rows, bool(one.get("whole"))))
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{error!r}") from error
     for group in groups:
@@ -472,7 +496,7 @@ def _counts(stored: Mapping[str, Any]) -> dict[str, int]:
 
 
 class EarlierFormat:
-    """Rows as versions before the cells stored them: one hash of all their values that were not NULL.
+    """Rows as versions before the cells stored them: one hash of all values that were not NULL.
 
     Args:
         stored: How often each hash was loaded.
@@ -487,7 +511,7 @@ class EarlierFormat:
 
     @property
     def undecided(self) -> bool:
-        """Whether rows have come that are none of those expected, which may be the same with other values."""
+        """Whether unexpected rows have come that may be the expected ones with other values."""
         return self._unknown > 0 and self._left.total() > 0
 
     @property
@@ -508,9 +532,8 @@ class EarlierFormat:
     def _take(self, row: Row) -> bool:
         hashes = [row_hash(row)]
         if self._fields is not None:
-            hashes.append(
-                row_hash({name: value for name, value in row.items() if name in self._fields})
-            )
+            before = {name: value for name, value in row.items() if name in self._fields}
+            hashes.append(row_hash(before))
         known = next((one for one in hashes if self._left[one] > 0), None)
         if known is None:
             return False
@@ -519,19 +542,15 @@ class EarlierFormat:
 
 
 def _difference(group: Group, seen: Seen) -> str:
-    """Return what has become of the fields of a group."""
-    gone = [repr(name) for name, kind in group.kinds.items() if kind and name not in seen.kinds]
-    other = [
-        repr(name) for name, kind in group.kinds.items() if not alike(kind, seen.kinds.get(name))
-    ]
-    added = [repr(name) for name, kind in seen.kinds.items() if kind and not group.kinds.get(name)]
-    parts = [
-        f"{', '.join(names)} {what}"
-        for names, what in (
-            (gone, "is gone"),
-            (other, "has values of another type"),
-            (added, "had no values before"),
-        )
-        if names
-    ]
+    """Return in words what has become of the fields of a group."""
+    before, now = group.kinds, seen.kinds
+    gone = [name for name, kind in before.items() if kind and name not in now]
+    other = [name for name, kind in before.items() if not alike(kind, now.get(name))]
+    added = [name for name, kind in now.items() if kind and not before.get(name)]
+    changes = (
+        (gone, "is gone"),
+        (other, "has values of another type"),
+        (added, "had no values before"),
+    )
+    parts = [f"{', '.join(map(repr, names))} {what}" for names, what in changes if names]
     return "; ".join(parts) or "the rows have other values"

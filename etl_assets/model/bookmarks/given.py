@@ -1,8 +1,9 @@
-"""A bookmark that the caller of one run gives, against the stored one, which must not move past a gap, or back.
+"""A bookmark that the caller of one run gives, against the stored one.
 
-Ahead of the stored bookmark, it leaves rows unread. They are skipped for good only where that is
-said (`keep`); else the stored bookmark stays where it is, and the next run reads from there. Behind
-it, rows are read again, and the stored bookmark stays until the read has passed it.
+The stored one must not move past a gap, nor back. If the given bookmark is ahead of it, rows are
+left unread. They are skipped for good only where that is said (`keep`); else the stored bookmark
+stays where it is, and the next run reads from there. If it is behind, rows are read again, and the
+stored bookmark stays until the read has passed it.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class GivenBookmark:
 
     @property
     def gap(self) -> dict[str, Bookmark]:
-        """The bookmark after which rows are left out, and the one before which they are, as people see them."""
+        """The bookmarks between which rows are left out, as people see them."""
         return {"after": plain(self.stored) or {}, "before": plain(self.bookmark) or {}}
 
     def to_store(
@@ -64,15 +65,15 @@ class GivenBookmark:
         if self.stored is None or (self.keep and self.side == "unknown"):
             return reached
         side = side_of(reached, self.stored, stream)
-        return self.stored if side == "behind" or (side == "same" and partial) else reached
+        if side == "behind" or (side == "same" and partial):
+            return self.stored
+        return reached
 
     def has_passed(self, reached: Bookmark | None, stream: Stream) -> bool:
         """Return whether what a run has reached may be stored on its way."""
-        return (
-            self.stored is None
-            or self.stays
-            or side_of(reached, self.stored, stream) in {"ahead", "unknown"}
-        )
+        if self.stored is None or self.stays:
+            return True
+        return side_of(reached, self.stored, stream) in {"ahead", "unknown"}
 
 
 def given_bookmark(
@@ -85,14 +86,15 @@ def given_bookmark(
 def side_of(bookmark: Bookmark | None, other: Bookmark | None, stream: Stream) -> Side:
     """Return where a bookmark stands against another one.
 
-    `unknown` where only their source could tell.
+    It is `unknown` where only their source could tell.
     """
     one, two = plain(bookmark) or {}, plain(other) or {}
     if one == two:
         return "same"
     if not one or not two:
         return "ahead" if one else "behind"
-    if not stream.cursor or not all(name in one and name in two for name in stream.cursor):
+    both_have_the_key = all(name in one and name in two for name in stream.cursor)
+    if not stream.cursor or not both_have_the_key:
         return "unknown"
     return _compared([one[name] for name in stream.cursor], [two[name] for name in stream.cursor])
 
@@ -108,7 +110,7 @@ def _compared(one: Sequence[Any], two: Sequence[Any]) -> Side:
 
 
 def _alike(one: Any, two: Any) -> tuple[Any, Any] | None:
-    """Return two JSON values in a form in which they can be compared: as numbers, as times, or as texts."""
+    """Return two JSON values as numbers, times or texts that can be compared, or None."""
     if _is_number(one) and _is_number(two):
         return Decimal(str(one)), Decimal(str(two))
     if not (isinstance(one, str) and isinstance(two, str)):

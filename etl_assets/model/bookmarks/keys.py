@@ -1,4 +1,4 @@
-"""The replication keys of one batch, seen row by row or as Arrow columns: the largest one, and where a key stands."""
+"""The replication keys of one batch, as rows or as Arrow columns: which is largest, and where."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,17 +29,11 @@ class Keys(Protocol):
     """The keys of one batch. A key with a NULL in it stands outside any order."""
 
     def largest(self) -> tuple[Key, int] | None:
-        """Return the largest key, comparable, and the index of a row that has it.
-
-        None when there is none.
-        """
+        """Return the largest key, comparable, and the index of a row that has it, or None."""
         ...
 
     def smallest(self) -> tuple[Key, int] | None:
-        """Return the smallest key, comparable, and the index of a row that has it.
-
-        None when there is none.
-        """
+        """Return the smallest key, comparable, and the index of a row that has it, or None."""
         ...
 
     def rows_at(self, key: Key) -> list[int]:
@@ -55,14 +49,11 @@ class Keys(Protocol):
         ...
 
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
-        """Return the first key that is smaller than the one before it, with that one.
-
-        None when all are in order.
-        """
+        """Return the first key that is smaller than the one before it, with that one, or None."""
         ...
 
     def last(self) -> Key | None:
-        """Return the last key that is not NULL."""
+        """Return the last key that is not NULL, or None."""
         ...
 
 
@@ -83,19 +74,17 @@ def keys_of(batch: Batch, stream: Stream) -> Keys:
 def comparable(stored: Any, like: Any) -> Any:
     """Return a value of a stored bookmark (JSON) in the form of the keys it is compared with."""
     if isinstance(like, float) and isinstance(stored, str | int | Decimal):
-        return float(
-            stored
-        )  # stored as the shortest decimal, which is not the double itself: 0.1 is a little more
+        # It is stored as the shortest decimal, which is not the double itself: 0.1 is a little
+        # less than the double that it stands for.
+        return float(stored)
     if isinstance(like, str) and isinstance(stored, str) and _NANOSECONDS.fullmatch(like):
         return _in_nanoseconds(stored, zoned=like.endswith("Z"))
     if type(stored) is type(like) or not isinstance(stored, str):
         return stored
     if isinstance(like, datetime):
         instant = to_instant(stored)
-        if like.utcoffset() is None and len(stored.strip()) == len("2026-01-01"):
-            return instant.replace(
-                tzinfo=None
-            )  # a date alone is the midnight of the clock it is compared with
+        if like.utcoffset() is None and _is_date_alone(stored):
+            return instant.replace(tzinfo=None)
         return instant.astimezone(UTC) if instant.utcoffset() is not None else instant
     if isinstance(like, date):
         return to_date(stored)
@@ -106,8 +95,13 @@ def comparable(stored: Any, like: Any) -> Any:
     return stored
 
 
+def _is_date_alone(stored: str) -> bool:
+    """Return whether a time is a date: the midnight of the clock that it is compared with."""
+    return len(stored.strip()) == len("2026-01-01")
+
+
 def _in_nanoseconds(stored: str, *, zoned: bool) -> str:
-    """Return a stored time as Arrow writes those in nanoseconds; what is none as it is.
+    """Return a stored time as Arrow writes those in nanoseconds; anything else as it is.
 
     Raises:
         ValueError: One has a zone and the other has none.
@@ -118,17 +112,16 @@ def _in_nanoseconds(stored: str, *, zoned: bool) -> str:
         time = to_instant(stored if found is None else stored.replace(f".{digits}", "", 1))
     except (FinerError, ValueError):
         return stored
-    is_date = len(stored.strip()) == len(
-        "2026-01-01"
-    )  # the midnight of the clock it is compared with
-    if not is_date and (time.utcoffset() is not None) != zoned:
+    has_zone = time.utcoffset() is not None
+    if has_zone != zoned and not _is_date_alone(stored):
         raise ValueError("one time has a zone, and another one has none")
-    utc = time.astimezone(UTC) if time.utcoffset() is not None else time
-    return f"{utc:%Y-%m-%d %H:%M:%S}.{digits.ljust(NANOSECOND_DIGITS, '0')}{'Z' if zoned else ''}"
+    utc = time.astimezone(UTC) if has_zone else time
+    zone = "Z" if zoned else ""
+    return f"{utc:%Y-%m-%d %H:%M:%S}.{digits.ljust(NANOSECOND_DIGITS, '0')}{zone}"
 
 
 def source_value(batch: Batch, stream: Stream, index: int) -> Key:
-    """Return the key of one row as the source gave it: a stored bookmark keeps the source's own text."""
+    """Return the key of one row as the source gave it: a bookmark keeps the source's own text."""
     if batch.rows is not None:
         return tuple(batch.rows[index].get(name) for name in stream.cursor)
     row = batch.some(stream, stream.cursor, [index])
@@ -221,7 +214,7 @@ class ArrowKeys(Keys):
     def _whole(self) -> Any:
         """Return a mask of the rows without a NULL in their key.
 
-        None for a single column, whose NULLs never match.
+        For a single column, whose NULLs never match, it is None.
         """
         import pyarrow.compute as pc
 
@@ -266,11 +259,9 @@ class ArrowKeys(Keys):
 
     @override
     def rows_without(self) -> list[int]:
-        return (
-            self._as_rows().rows_without()
-            if any(column.null_count for column in self._columns)
-            else []
-        )
+        if not any(column.null_count for column in self._columns):
+            return []
+        return self._as_rows().rows_without()
 
     @override
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
@@ -278,8 +269,12 @@ class ArrowKeys(Keys):
 
         if len(self._columns) == 1:
             column = self._columns[0].drop_null()
-            in_order = len(column) <= 1 or pc.all(pc.less_equal(column[:-1], column[1:])).as_py()
-            if in_order and (last is None or len(column) == 0 or last <= (_python(column[0]),)):
+            if len(column) == 0:
+                return None
+            follows_last = last is None or last <= (_python(column[0]),)
+            is_single = len(column) == 1
+            is_ordered = is_single or pc.all(pc.less_equal(column[:-1], column[1:])).as_py()
+            if is_ordered and follows_last:
                 return None
         return self._as_rows().disorder(last)
 
@@ -313,16 +308,15 @@ def orders_like_python(type_: "pa.DataType") -> bool:
 
     if t.is_timestamp(type_) or t.is_time64(type_):
         return bool(type_.unit == "us")
-    return bool(t.is_integer(type_) or t.is_floating(type_) or t.is_decimal128(type_) or t.is_date32(type_)
-                or t.is_string(type_))  # fmt: skip
+    is_number = t.is_integer(type_) or t.is_floating(type_) or t.is_decimal128(type_)
+    return bool(is_number or t.is_date32(type_) or t.is_string(type_))
 
 
 def _python(scalar: Any) -> Any:
-    """Return a scalar as Python's value.
-
-    Of an instant without pyarrow's way, which imports pandas.
-    """
-    return instant_of(scalar.value) if is_utc(scalar.type) else scalar.as_py()
+    """Return a scalar as Python's value."""
+    if is_utc(scalar.type):
+        return instant_of(scalar.value)  # pyarrow's own way imports pandas
+    return scalar.as_py()
 
 
 def _pylist(column: "pa.ChunkedArray") -> list[Any]:

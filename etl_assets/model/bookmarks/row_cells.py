@@ -59,15 +59,18 @@ def _json(value: Any) -> str:
 
 def _hashable(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite() and not is_far(value):
-        text = plain_text(value)  # how many zeros end it depends on the other rows of a batch
-        return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
+        text = plain_text(value)
+        if "." in text:
+            # How many zeros end it depends on the other rows of a batch.
+            text = text.rstrip("0").rstrip(".")
+        return Decimal(text)
     return repr(value) if isinstance(value, float) else json_value(value)  # JSON has no NaN
 
 
 def joined(one: str | None, other: str | None) -> str | None:
     """Return the kind of values some of which are of one kind and some of another.
 
-    None is that of NULL alone.
+    The kind of NULLs alone is None.
     """
     if one is None or other is None:
         return one or other
@@ -75,21 +78,22 @@ def joined(one: str | None, other: str | None) -> str | None:
 
 
 def alike(before: str | None, now: str | None) -> bool:
-    """Whether values of these kinds can be compared; a NULL can be compared with anything."""
-    return before is None or now is None or before == now or "mixed" in {before, now}
+    """Return whether values of these kinds can be compared; NULL can be compared with anything."""
+    if before is None or now is None:
+        return True
+    return before == now or "mixed" in {before, now}
 
 
 def content_of(cells: Mapping[str, str]) -> str:
     """Return one hash of all that a row has."""
-    return hash_of(
-        to_json({name: cells[name] for name in sorted(cells) if cells[name] != NULL}), ROW_BYTES
-    )
+    present = {name: cells[name] for name in sorted(cells) if cells[name] != NULL}
+    return hash_of(to_json(present), ROW_BYTES)
 
 
 def _cell(value: Any) -> tuple[str | None, str]:
     """Return the kind of a value and its hash.
 
-    Equal numbers have equal hashes, and so has a number's plain text.
+    Equal numbers have equal hashes, and a number's plain text has the same one.
     """
     if value is None:
         return None, NULL
@@ -134,7 +138,10 @@ def _in_order(value: Any) -> Any:
 
 
 def _number(value: float | Decimal) -> str:
-    """Return the shortest text of a number: how many zeros end a decimal depends on the other rows of its batch."""
+    """Return the shortest text of a number.
+
+    How many zeros end a decimal depends on the other rows of its batch, so they must not count.
+    """
     number = Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
         return str(number)
@@ -156,6 +163,5 @@ def _number(value: float | Decimal) -> str:
 
 def hash_of(text: str, size: int) -> str:
     """Return a hash of `size` bytes as base64, which has 4 characters for 3 bytes."""
-    return base64.b64encode(
-        blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest()
-    ).decode()
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest()
+    return base64.b64encode(digest).decode()

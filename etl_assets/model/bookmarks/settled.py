@@ -1,7 +1,7 @@
-"""Rows beyond the key up to which a source is sure that all are there: late ones may still come among them.
+"""Rows beyond the key up to which a source is sure that all are there.
 
-No bookmark may cover such rows. Where they are merged they are loaded all the same, and come again;
-where they are appended they are left to a later read.
+Late rows may still come among them, so no bookmark may cover them. Where they are merged they are
+loaded all the same, and come again; where they are appended they are left to a later read.
 """
 
 from bisect import bisect_right
@@ -36,9 +36,8 @@ class Settled:
             self._upto = batch.settled
         if self._upto is None or not len(batch):
             return batch
-        looked_at = (
-            batch.accepted()
-        )  # whether what could not be read is an error is not for here to say
+        # Whether values that could not be read are an error is decided elsewhere.
+        looked_at = batch.accepted()
         last = self._key(source_value(looked_at, self._stream, len(batch) - 1)[0])
         if last is not None and last <= self._upto:
             return batch  # the usual case: the read is ordered

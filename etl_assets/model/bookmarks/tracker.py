@@ -1,4 +1,4 @@
-"""The bookmark of a stream whose source gives none: the largest replication key, and the rows at that boundary.
+"""The bookmark of a stream whose source gives none: the largest replication key, and its rows.
 
 A source reads `>=` the bookmark, so that ties are never lost. A merge by the primary key takes the
 repeated rows away. Where rows are appended, those already loaded are recognised (`appending.py`).
@@ -21,25 +21,25 @@ from etl_assets.model.values.scalars import FinerError, to_instant
 FAR_AHEAD = timedelta(days=1)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?\Z")
 FINGERPRINT = "~fingerprint"
-"""What the source said of all that is at and after the bookmark: while it says the same, there is nothing to read."""
+"""The key of what the source said of all that is at and after the bookmark.
+
+While it says the same, there is nothing to read.
+"""
 
 
 def plain(bookmark: Bookmark | None) -> dict[str, Any] | None:
     """Return the bookmark as a source is to see it: its values only."""
     if bookmark is None:
         return None
-    return {
-        name: value for name, value in bookmark.items() if name not in {BOUNDARY, FINGERPRINT}
-    } or None
+    ours = {BOUNDARY, FINGERPRINT}
+    return {name: value for name, value in bookmark.items() if name not in ours} or None
 
 
 def without_fingerprint(bookmark: Bookmark | None) -> Bookmark | None:
-    """Return the bookmark as it is reported: what is stored with it for the next read alone is nobody else's."""
-    return (
-        {name: value for name, value in bookmark.items() if name != FINGERPRINT}
-        if bookmark
-        else bookmark
-    )
+    """Return the bookmark as it is reported: the fingerprint is for the next read alone."""
+    if not bookmark:
+        return bookmark
+    return {name: value for name, value in bookmark.items() if name != FINGERPRINT}
 
 
 class BookmarkTracker:
@@ -77,15 +77,15 @@ class BookmarkTracker:
         self._best_values: Key | None = None
         if bookmark and all(bookmark.get(name) is not None for name in stream.cursor):
             self._best_values = tuple(bookmark[name] for name in stream.cursor)
-        self._appended = (
-            None if appending is None else AppendedRows(stream, bookmark, appending, given=given)
-        )
+        self._appended: AppendedRows | None = None
+        if appending is not None:
+            self._appended = AppendedRows(stream, bookmark, appending, given=given)
         self._last: Key | None = None
         self._unmarked: str | None = None
         """Why the rows at a bookmark of the source's own are not stored with it."""
 
     def take(self, batch: Batch) -> Batch:
-        """Follow a batch; gives it without the rows that an earlier sync has already loaded at the boundary.
+        """Follow a batch, and return it without the rows that are not to be loaded again.
 
         Raises:
             BookmarkError: The keys cannot be compared, or are out of order though the source
@@ -95,68 +95,69 @@ class BookmarkTracker:
             return self._take(batch)
         except (TypeError, ValueError, ArithmeticError) as error:
             raise BookmarkError(
-                f"stream {self.stream.name!r}: values of its replication key {names_of(self.stream)} cannot be "
-                f"compared: {error}.",
+                f"stream {self.stream.name!r}: values of its replication key "
+                f"{names_of(self.stream)} cannot be compared: {error}.",
                 hint="Give the key one type in the stream's schema; correct rows where it is NaN.",
                 stream=self.stream.name,
             ) from error
 
     @property
     def settled(self) -> bool:
-        """Whether what came so far may be committed: no row to come decides which of them are loaded already."""
+        """Whether what came so far may be committed (`AppendedRows.settled`)."""
         return self._appended is None or self._appended.settled
 
     @property
     def late(self) -> int:
         """How many rows came from before the bookmark.
 
-        They were left out or loaded as `Appending` says.
+        They were left out or loaded, as `Appending` says.
         """
         return self._appended.late if self._appended is not None else 0
 
     def remarks(self) -> list[tuple[str, int]]:
-        """Return what people should know of this read: sentences for its log, with how many late rows each is about."""
-        said = self._appended.remarks() if self._appended is not None else []
+        """Return what people should know of this read.
+
+        These are sentences for its log, each with the number of late rows it is about.
+        """
+        said = [] if self._appended is None else self._appended.remarks()
         if self._unmarked is not None:
-            said = [
-                *said,
-                (
-                    f"{self._unmarked} A source that gives the rows at its bookmark again doubles them.",
-                    0,
-                ),
-            ]
+            doubles = "A source that gives the rows at its bookmark again doubles them."
+            said.append((f"{self._unmarked} {doubles}", 0))
         first = None if self._best is None else self._best[0]
-        return [*said, (self._hides(first), 0)] if is_far_ahead(first) else said
+        if is_far_ahead(first):
+            said.append((self._hides(first), 0))
+        return said
 
     def _hides(self, value: Any) -> str:
         return (
-            f"the bookmark is in the future ({self.stream.cursor[0]!r} = {json_value(value)}), so rows that come "
-            "with a smaller one are not read. Correct that row and run once with full_refresh; or, of a SQL source, "
-            "keep the bookmark back with max_bookmark=timedelta(0)"
+            f"the bookmark is in the future ({self.stream.cursor[0]!r} = {json_value(value)}), so "
+            "rows that come with a smaller one are not read. Correct that row and run once with "
+            "full_refresh; or, of a SQL source, keep the bookmark back with "
+            "max_bookmark=timedelta(0)"
         )
 
     def bookmark(self) -> Bookmark | None:
         """Return the bookmark that covers everything taken so far.
 
-        The one it began from if nothing was.
+        If nothing was taken, it is the one that the read began from.
 
         Raises:
             BookmarkError: Too many rows share the largest key, or nothing tells which of them are
                 loaded already.
         """
-        stored = self._appended.stored(self._best) if self._appended is not None else {}
+        stored = {} if self._appended is None else self._appended.stored(self._best)
         values = self.position()
-        return {**(values or {}), **stored} if stored and self._best_values is not None else values
+        if stored and self._best_values is not None:
+            return {**(values or {}), **stored}
+        return values
 
     def with_boundary(self, given: Bookmark) -> Bookmark:
-        """Return the source's own bookmark.
+        """Return the source's own bookmark, with the rows at it where it is the largest key.
 
-        One that is the largest replication key has the rows at it, too.
-
-        The source gives these once more, as it does behind a bookmark of ours. Any other word of
-        its own (a token, a page) says which rows come next, and nothing is put beside it. Nor is it
-        where too many rows share the largest
-        key: the source may well go on behind them, and a remark tells what happens if it does not.
+        The source gives these rows once more, as it does behind a bookmark of ours. Any other word
+        of its own (a token, a page) says which rows come next, and nothing is put beside it. Nor is
+        anything where too many rows share the largest key: the source may well go on behind them,
+        and a remark tells what happens if it does not.
         """
         if self._appended is None or self._best is None or set(given) != set(self.stream.cursor):
             return given
@@ -176,13 +177,14 @@ class BookmarkTracker:
             return given
 
     def position(self) -> Bookmark | None:
-        """Return the bookmark without what tells its boundary rows apart, which takes longer: for people to see."""
+        """Return the bookmark for people to see, without what tells its rows apart.
+
+        That would take longer.
+        """
         if self._best_values is None:
             return self._began_at
-        return {
-            name: json_value(v)
-            for name, v in zip(self.stream.cursor, self._best_values, strict=True)
-        }
+        pairs = zip(self.stream.cursor, self._best_values, strict=True)
+        return {name: json_value(value) for name, value in pairs}
 
     def _take(self, batch: Batch) -> Batch:
         keys = keys_of(batch, self.stream)
@@ -196,11 +198,13 @@ class BookmarkTracker:
             self._begin_at(self._best_values, key)
         if self._check_order:
             self._check(keys)
-        left_out = self._appended.left_out(batch, keys) if self._appended is not None else set()
+        left_out = set() if self._appended is None else self._appended.left_out(batch, keys)
         self._advance(batch, key, index)
         if self._appended is not None and key == self._best:
             self._appended.load(batch, keys, key, left_out)
-        return batch.keep([row not in left_out for row in range(len(batch))]) if left_out else batch
+        if not left_out:
+            return batch
+        return batch.keep([row not in left_out for row in range(len(batch))])
 
     def _begin_at(self, stored: Key, like: Key) -> None:
         """Read the stored bookmark in the form of the keys that come."""
@@ -223,8 +227,8 @@ class BookmarkTracker:
             raise BookmarkError(
                 f"stream {self.stream.name!r}: rows came out of order: {names_of(self.stream)} "
                 f"{shown(found[0])} after {shown(found[1])}.",
-                hint="Have the source order them, or set `is_sorted = False` on it: the bookmark is then saved once, "
-                "when the stream has ended.",
+                hint="Have the source order them, or set `is_sorted = False` on it: the bookmark "
+                "is then saved once, when the stream has ended.",
                 stream=self.stream.name,
             )
         self._last = keys.last()
@@ -234,15 +238,17 @@ class BookmarkTracker:
         for name, value in zip(self.stream.cursor, values, strict=True):
             if not is_finite(value):
                 raise BookmarkError(
-                    f"stream {self.stream.name!r}: its largest replication key {name!r} = {value} stands above every "
-                    "number, so no bookmark can be made of it.",
+                    f"stream {self.stream.name!r}: its largest replication key {name!r} = {value} "
+                    "stands above every number, so no bookmark can be made of it.",
                     hint="Correct that row, or choose another replication key.",
                     stream=self.stream.name,
                 )
 
 
 def is_far_ahead(value: Any, now: datetime | None = None) -> bool:
-    """Return whether a value of a replication key is a time more than a day from now: no clock has set it.
+    """Return whether a value of a replication key is a time more than a day from now.
+
+    No clock can have set it.
 
     Args:
         value: A date or time, or its text in ISO 8601; nothing else is one.
@@ -257,7 +263,8 @@ def is_far_ahead(value: Any, now: datetime | None = None) -> bool:
         except (FinerError, ValueError):
             return False
     if isinstance(value, datetime):
-        value = value if value.utcoffset() is not None else value.replace(tzinfo=UTC)
+        if value.utcoffset() is None:
+            value = value.replace(tzinfo=UTC)
         return bool(value - now > FAR_AHEAD)
     return isinstance(value, date) and bool(value - now.date() > FAR_AHEAD)
 

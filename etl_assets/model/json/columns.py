@@ -1,4 +1,4 @@
-"""Lines of records, decoded straight into columns: no dict is made of a record, and no digit is lost.
+"""Lines of records decoded straight into columns: no dict is made of a record, no digit is lost.
 
 One decoder per stream knows its fields. What has a type in Python that says all (texts, integers,
 booleans, null) is taken as Python's; numbers with a fraction and nested values stay the JSON text
@@ -41,10 +41,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_BYTES = 1024 * 1024
-"""Decoded at a time: enough that a call costs nothing per line, and little enough that its objects are soon gone."""
+"""What is decoded at a time.
+
+It is enough that the call costs nothing per line, and little enough that its objects are soon gone.
+"""
 
 _EXACT_DIGITS = 15
-"""A number of so many characters at most, without an exponent, is a double's shortest text, or a longer form of it."""
+"""A number of at most so many characters, without an exponent, is exact as a double.
+
+It is the double's shortest text, or a longer form of that.
+"""
 _SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
 """Escapes of what needs none, as JSON texts of ours are written."""
 
@@ -63,7 +69,7 @@ _list_of_raw = msgspec.json.Decoder(list[msgspec.Raw])
 _plain_decoder = msgspec.json.Decoder(float_hook=_same_text)
 
 LineType = Callable[[type, Missing], type]
-"""Makes the type of a line around the type of its record; tells of the keys around it."""
+"""Makes the type of a line around the type of its record, and tells `Missing` of the keys there."""
 
 
 class ColumnParser:
@@ -147,12 +153,12 @@ class ColumnParser:
         if self._declared is None or len(set(self._declared.names)) < len(self._declared):
             return None
         names = {f"f{position}": field.name for position, field in enumerate(self._declared)}
-        fields: list[tuple[str, Any, Any]] = [
-            (place, msgspec.Raw, self._missing.field(_NOTHING))
-            if _is_open(field.type)
-            else (place, _python_type(field.type), self._missing.field())
-            for place, field in zip(names, self._declared, strict=True)
-        ]
+        fields: list[tuple[str, Any, Any]] = []
+        for place, field in zip(names, self._declared, strict=True):
+            if _is_open(field.type):
+                fields.append((place, msgspec.Raw, self._missing.field(_NOTHING)))
+            else:
+                fields.append((place, _python_type(field.type), self._missing.field()))
         try:
             record = msgspec.defstruct(
                 "Record", fields, rename=names, gc=False, forbid_unknown_fields=True
@@ -164,9 +170,9 @@ class ColumnParser:
     def _column(
         self, values: list[Any], field: "pa.Field", nested: list[bytes]
     ) -> "pa.Array | pa.ChunkedArray | None":
-        """Return one column of its declared type, or None.
+        """Return one column of its declared type, or None where its lines are to be read as rows.
 
-        What is not decoded, or nested, goes to `nested`.
+        JSON text that is not decoded, or is nested, is added to `nested`.
         """
         import pyarrow as pa
 
@@ -186,11 +192,9 @@ class ColumnParser:
                     return array
                 values = exact_decoder.decode(_document(values))
             elif _is_told(field.type):
-                return (
-                    array_of(values, field.type)
-                    if values.count(None) < len(values)
-                    else pa.nulls(len(values))
-                )
+                if values.count(None) == len(values):
+                    return pa.nulls(len(values))
+                return array_of(values, field.type)
             array = to_array(values, field.type, stream=self._stream.name, field=field.name)
         except (
             DataError,
@@ -214,11 +218,9 @@ def blocks_of(lines: bytes) -> Iterator[bytes]:
     """Cut whole lines into blocks that are decoded at a time."""
     start = 0
     while start < len(lines):
-        end = (
-            lines.rfind(b"\n", start, start + BLOCK_BYTES) + 1
-            or lines.find(b"\n", start) + 1
-            or len(lines)
-        )
+        last_end = lines.rfind(b"\n", start, start + BLOCK_BYTES) + 1
+        # A line that is longer than a block is a block of its own.
+        end = last_end or lines.find(b"\n", start) + 1 or len(lines)
         yield lines[start:end]
         start = end
 
@@ -237,14 +239,16 @@ def _has_fraction(type_: "pa.DataType") -> bool:
 
 
 def _python_type(type_: "pa.DataType") -> Any:
-    """Return what JSON has for a type: what else comes is for `to_array` to judge, value by value."""
+    """Return what JSON has for a type: anything else that comes is for `to_array` to judge."""
     from pyarrow import types as t
 
     if t.is_integer(type_):
         return int | None
     if t.is_boolean(type_):
         return bool | None
-    return Any if _has_fraction(type_) else str | None
+    if _has_fraction(type_):
+        return Any
+    return str | None
 
 
 def _is_told(type_: "pa.DataType") -> bool:
@@ -263,11 +267,9 @@ def _number_texts(values: list[Any]) -> list[bytes | None]:
     kinds = set(map(type, values))
     if not kinds <= {bytes, int, type(None)}:
         raise ValueError(kinds)
-    return (
-        [b"%d" % value if type(value) is int else value for value in values]
-        if int in kinds
-        else values
-    )
+    if int not in kinds:
+        return values
+    return [b"%d" % value if type(value) is int else value for value in values]
 
 
 def _texts(values: list[msgspec.Raw]) -> list[bytes | None]:
@@ -308,9 +310,8 @@ def _has_each_key_once(lines: bytes, keys: int, nested: list[bytes], arrays: "li
     ends = key_ends(lines) - sum(map(key_ends, nested))
     if ends == keys or spelled_otherwise:
         return ends == keys
-    return ends == keys + sum(
-        pc.sum(pc.match_substring_regex(array, "^ *:")).as_py() or 0 for array in texts
-    )
+    begin_with_colon = [pc.sum(pc.match_substring_regex(array, "^ *:")).as_py() for array in texts]
+    return ends == keys + sum(count or 0 for count in begin_with_colon)
 
 
 def _colons_like_keys(texts: "pa.Array | pa.ChunkedArray") -> int:
@@ -347,29 +348,38 @@ def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | Non
     if type_ != pa.float64() or not -EXACT_DOUBLE < bounds["min"] <= bounds["max"] < EXACT_DOUBLE:
         return None
     doubtful = sent.filter(pc.not_equal(numbers.cast(pa.string()), sent))
-    if len(doubtful):
-        longest = pc.max(pc.binary_length(doubtful)).as_py()
-        if (
-            longest > _EXACT_DIGITS
-            or pc.any(pc.match_substring(doubtful, "e", ignore_case=True)).as_py()
-        ):
-            # Arrow has an exponent where Python has none, and the other way round.
-            exact = all(type(exact_number(text)) is float for text in doubtful.to_pylist())
-            return numbers if exact else None
+    if len(doubtful) and not _are_exact_doubles(doubtful):
+        return None
     return numbers
 
 
+def _are_exact_doubles(texts: "pa.StringArray") -> bool:
+    """Return whether each number is what a double holds, though Arrow writes the double otherwise.
+
+    Arrow writes an exponent where Python writes none, and the other way round.
+    """
+    import pyarrow.compute as pc
+
+    longest = pc.max(pc.binary_length(texts)).as_py()
+    has_exponent = pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py()
+    if longest <= _EXACT_DIGITS and not has_exponent:
+        return True
+    return all(type(exact_number(text)) is float for text in texts.to_pylist())
+
+
 def _json_column(texts: list[bytes | None], sent: bytes) -> "pa.Array":
-    """Return JSON texts as a column of JSON: as they were `sent`, but for white space and needless escapes."""
+    """Return JSON texts, as they were `sent`, as a column of JSON.
+
+    They lose only white space and escapes of what needs none.
+    """
     import pyarrow as pa
 
     compact = msgspec.json.format(sent, indent=-1)
     if len(compact) != len(sent):
         texts = _texts(_list_of_raw.decode(compact))
     if _SPELLED_OTHERWISE.search(compact):
-        texts = [
-            _unescaped(text) if text and _SPELLED_OTHERWISE.search(text) else text for text in texts
-        ]
+        is_escaped = _SPELLED_OTHERWISE.search
+        texts = [_unescaped(text) if text and is_escaped(text) else text for text in texts]
     return pa.ExtensionArray.from_storage(pa.json_(pa.utf8()), _utf8(texts))
 
 

@@ -5,8 +5,8 @@ import re
 MAX_DEPTH = 500
 """Objects and arrays inside of each other, the outermost counted.
 
-The JSON library recurses, so that a limit must be
-well below Python's."""
+The JSON library recurses, so that the limit must be well below Python's.
+"""
 
 # A bracket, or a whole string, which may hold brackets. Possessive, and the closing quote may be
 # missing: each character is looked at once, whatever the line.

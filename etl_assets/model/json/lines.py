@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import chain, compress
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
@@ -46,11 +47,13 @@ _SAYS_STREAM = re.compile(
     rb'[^{}]*\{[^{}]*?(?:"(?:record|state|trace|stream_status|error)"\s*:\s*\{[^{}]*?)*'
     rb'(?:"stream"\s*:\s*\{\s*)?"(?:stream"\s*:\s*|stream_descriptor"\s*:\s*\{\s*"name"\s*:\s*)("(?:[^"\\]|\\.)*")'
 )
-"""Where a message says its stream, as long as nothing nested comes before that could say another."""
+"""Where a message says its stream, unless something nested comes before that could say another."""
 
 
 def exact_number(text: str) -> float | Decimal:
-    """Return a JSON number with a fraction or an exponent: as a float where that is exact, else as a decimal.
+    """Return a JSON number with a fraction or an exponent.
+
+    It is a float where that is exact, else a decimal.
 
     Raises:
         ValueError: It is too long, or its exponent is beyond what `Decimal` holds.
@@ -59,11 +62,12 @@ def exact_number(text: str) -> float | Decimal:
     if repr(number) == text:
         return number
     decimal = decimal_of(text)
-    return number if isfinite(number) and Decimal(repr(number)) == decimal else decimal
+    is_exact = isfinite(number) and Decimal(repr(number)) == decimal
+    return number if is_exact else decimal
 
 
 exact_decoder = msgspec.json.Decoder(float_hook=exact_number)
-"""Reads one JSON document exactly, but for NaN and other words that are no JSON: see `exact_json`."""
+"""Reads one JSON document exactly; unlike `exact_json`, it refuses NaN and other such words."""
 
 
 class LineDecoder(Generic[Message]):
@@ -144,7 +148,7 @@ class LineDecoder(Generic[Message]):
                 self._noise(text)
 
     def _refuse_repeats(self, chunk: bytes, messages: Sequence[Message]) -> None:
-        """Refuse records that have a key twice, of which their dicts kept the last: see `repeated_keys`."""
+        """Refuse records that have a key twice, as a dict keeps only the last (`repeated_keys`)."""
         found = self._records(messages)
         records = [record for record in found if record is not None]
         if not records:
@@ -154,14 +158,9 @@ class LineDecoder(Generic[Message]):
             if len(lines) != len(messages):
                 refuse_repeats_in_messages(chunk, self._path)
                 return
-            chunk = b"\n".join(
-                [line for line, record in zip(lines, found, strict=True) if record is not None]
-            )
-            messages = [
-                message
-                for message, record in zip(messages, found, strict=True)
-                if record is not None
-            ]
+            has_record = [record is not None for record in found]
+            chunk = b"\n".join(compress(lines, has_record))
+            messages = list(compress(messages, has_record))
         if not has_each_key_once(chunk, self._around(messages), records):
             refuse_repeats_in_messages(chunk, self._path)
 
@@ -192,19 +191,15 @@ def has_each_key_once(lines: bytes, around: int, records: Sequence[Mapping[str, 
 
     Args:
         lines: The JSON texts of the records, and what is around them.
-        around: How many keys are.
+        around: How many keys there are around them.
         records: What was decoded.
     """
     flat = around + sum(map(len, records))
     most = at_most_keys(lines)
     if most == flat:
         return True
-    nested = [
-        value
-        for record in records
-        for value in record.values()
-        if type(value) is dict or type(value) is list
-    ]
+    values = chain.from_iterable(record.values() for record in records)
+    nested = [value for value in values if type(value) is dict or type(value) is list]
     try:
         told = msgspec.json.encode(nested)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
@@ -213,12 +208,17 @@ def has_each_key_once(lines: bytes, around: int, records: Sequence[Mapping[str, 
     if not spelled_otherwise and nested and most == flat + at_most_keys(told):
         return True
     ends = key_ends(lines)
-    return ends == flat if not nested else not spelled_otherwise and ends == flat + key_ends(told)
+    if not nested:
+        return ends == flat
+    return not spelled_otherwise and ends == flat + key_ends(told)
 
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Hold Python's search for cycles off while many objects are made that have none: it would double the time."""
+    """Hold Python's search for cycles off while many objects without any are made.
+
+    It would double the time.
+    """
     if not gc.isenabled():
         yield
         return
@@ -237,7 +237,9 @@ def count_lines(lines: bytes) -> int:
 
 
 def exact_json(text: bytes | str) -> Any:
-    """Read one JSON document exactly: all numbers with a fraction as `exact_number` gives them, also NaN and Infinity.
+    """Read one JSON document exactly, NaN and Infinity included.
+
+    Numbers with a fraction are as `exact_number` gives them.
 
     Raises:
         ProtocolError: It is no JSON, or is nested too deep.

@@ -1,4 +1,7 @@
-"""How many keys many lines of JSON had, told by those that were missing in them: nothing is done for what is there."""
+"""How many keys many lines of JSON had, told by the keys that were missing in them.
+
+Nothing is done for the keys that are there.
+"""
 
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -52,6 +55,5 @@ class Missing:
 
     def end(self, lines: int) -> int:
         """Return how many keys so many lines had, which were all that `begin` was told of."""
-        return lines * self._always + sum(
-            pile.keys * len(pile.values) for pile in self._piles.values()
-        )
+        there = sum(pile.keys * len(pile.values) for pile in self._piles.values())
+        return lines * self._always + there

@@ -1,9 +1,9 @@
-"""Keys that come twice in one JSON object: a dict keeps the last one, so that a value would be lost without a word.
+"""Keys that come twice in one JSON object: a dict keeps the last, and loses a value silently.
 
-Told by counting. Each key stands before a colon of its own, and what was decoded has one value for
-each key: where there are as many such colons as values, no key came twice. The colons are counted
-at the speed of C, and never too few
-of them; only a text of which the count proves nothing is read once more, pair by pair.
+They are found by counting. Each key stands before a colon of its own, and what was decoded has one
+value for each key: where there are as many such colons as values, no key came twice. The colons are
+counted at the speed of C, and never too few of them; only a text of which the count proves nothing
+is read once more, pair by pair.
 """
 
 import re
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 _STEP = 256 * 1024
-"""Bytes that are counted at once: what is made of them on the way stays in the processor's cache."""
+"""Bytes that are counted at once: what is made of them stays in the processor's cache."""
 _STEPS_BACK = 16
 """Characters looked through before a colon; what has more of them counts as a key."""
 _SHOWN = 38
@@ -49,10 +49,11 @@ def at_most_keys(text: bytes) -> int:
 
 
 def key_ends(text: bytes) -> int:
-    """Count the keys of a JSON text, and the texts in it that begin with a colon: no fewer than there are keys.
+    """Count the keys of a JSON text, together with the texts in it that begin with a colon.
 
-    Closer than `at_most_keys`, and slower: words before a colon do not count, nor does JSON inside
-    of a text, which has a backslash before each quote.
+    This is never less than the number of keys. It is closer than `at_most_keys`, and slower: words
+    before a colon do not count, nor does JSON inside of a text, which has a backslash before each
+    quote.
     """
     import numpy as np
 
@@ -72,28 +73,37 @@ def key_ends(text: bytes) -> int:
 
 
 def colons_like_keys(decoded: "npt.NDArray[np.uint8]") -> int:
-    """Count the colons in decoded texts that `at_most_keys` counts in their JSON text, none of them escaped."""
+    """Count the colons in decoded texts that `at_most_keys` counts in their JSON text.
+
+    No character of the JSON text may be escaped.
+    """
     import numpy as np
 
-    # A line's end before a colon is a letter in the JSON text, so that it must not count.
-    return sum(
-        int(np.count_nonzero(found & (decoded[step * _STEP :][: len(found)] >= _SPACE)))
-        for step, found in enumerate(_colons(decoded))
-    )
+    count = 0
+    for step, found in enumerate(_colons(decoded)):
+        before = decoded[step * _STEP :][: len(found)]
+        # A line's end before a colon is a letter in the JSON text, so that it must not count.
+        count += int(np.count_nonzero(found & (before >= _SPACE)))
+    return count
 
 
 def is_spelled_otherwise(text: bytes) -> bool:
-    """Return whether a JSON text may have a colon, or what would stand before one, as the number of a character."""
-    import numpy as np
-
+    """Return whether a colon, or what stands before one, may be escaped by its number."""
     if b"\\" not in text:
         return False
+    return _has_numbered_characters(text) and _SPELLED_OTHERWISE.search(text) is not None
+
+
+def _has_numbered_characters(text: bytes) -> bool:
+    """Return whether any character is escaped by its number, told faster than by a search."""
+    import numpy as np
+
     data = np.frombuffer(text, np.uint8)
-    parts = (data[start : start + _STEP + 1] for start in range(0, len(data), _STEP))
-    numbered = any(
-        bool(((part[:-1] == _BACKSLASH) & (part[1:] == ord("u"))).any()) for part in parts
-    )
-    return numbered and _SPELLED_OTHERWISE.search(text) is not None
+    for start in range(0, len(data), _STEP):
+        part = data[start : start + _STEP + 1]
+        if ((part[:-1] == _BACKSLASH) & (part[1:] == ord("u"))).any():
+            return True
+    return False
 
 
 def count_keys(value: Any) -> int:
@@ -146,7 +156,7 @@ def _colons(data: "npt.NDArray[np.uint8]") -> "Iterator[npt.NDArray[np.bool_]]":
 def _keys_before(data: "npt.NDArray[np.uint8]", places: "npt.NDArray[np.intp]") -> int:
     """Count the places before which, behind white space, a key ends.
 
-    One that has too much of it counts.
+    A place with too much white space before it counts as one.
     """
     import numpy as np
 
@@ -163,7 +173,7 @@ def _keys_before(data: "npt.NDArray[np.uint8]", places: "npt.NDArray[np.intp]") 
 def _escaped(data: "npt.NDArray[np.uint8]", quotes: "npt.NDArray[np.intp]") -> int:
     """Count the quotes with an odd number of backslashes before them.
 
-    One that has too many of them does not count.
+    A quote with too many of them does not count.
     """
     places, odd = quotes[data.take(quotes) == _QUOTE], 0
     for step in range(_STEPS_BACK):
@@ -202,10 +212,7 @@ class Repeat:
     values: tuple[Any, Any]
 
     def __repr__(self) -> str:
-        first, second = (
-            str(value)[:_SHOWN] if isinstance(value, _Number) else shorten(value, _SHOWN)
-            for value in self.values
-        )
+        first, second = map(_shown, self.values)
         return f"{first}, then {second}"
 
     @property
@@ -220,8 +227,14 @@ class Repeat:
         )
 
 
+def _shown(value: Any) -> str:
+    if isinstance(value, _Number):
+        return str(value)[:_SHOWN]  # as it was sent, without quotes
+    return shorten(value, _SHOWN)
+
+
 def repeats(text: str | bytes) -> Iterator[Repeat | None]:
-    """Give, for each JSON document of a text, a key that comes twice in an object of it, or None.
+    """Yield, for each JSON document of a text, a key that comes twice in an object of it, or None.
 
     Raises:
         ProtocolError: It is no JSON.
@@ -280,12 +293,12 @@ def refuse_repeats_in_messages(text: str | bytes, record: Sequence[str]) -> None
         ProtocolError: What is around a record has.
     """
     for repeat in repeats(text):
-        if (
-            repeat is not None
-            and isinstance(repeat.document, Mapping)
-            and repeat.document.get("type") == "RECORD"
-        ):
+        if repeat is not None and _is_record(repeat.document):
             raise _of_message(repeat, tuple(record))
+
+
+def _is_record(message: Any) -> bool:
+    return isinstance(message, Mapping) and message.get("type") == "RECORD"
 
 
 def _of_message(repeat: Repeat, record: Path) -> EtlAssetsError:
@@ -313,7 +326,10 @@ def _first(pairs: list[tuple[str, Any]]) -> tuple[str, tuple[Any, Any]]:
 
 
 def _repeat(document: Any, found: list[tuple[dict[str, Any], str, tuple[Any, Any]]]) -> Repeat:
-    """Return where the last one is that was found: all objects around it come later, so none of them has dropped it."""
+    """Return where the last one is that was found.
+
+    The objects around it are complete only after it, so that none of them has dropped it.
+    """
     inside, key, values = found[-1]
     waiting: list[tuple[Any, Path]] = [(document, ())]
     while waiting:

@@ -1,4 +1,7 @@
-"""A JSON text of any length, walked through piece by piece: values are skipped, or given as they are written."""
+"""A JSON text of any length, walked through piece by piece.
+
+Values are skipped, or given as they are written.
+"""
 
 import io
 import re
@@ -19,11 +22,11 @@ _PAIRS = {"{}", "[]"}
 class JsonText:
     """A text that is read once, from its start.
 
-    Of skipped values only strings and brackets are looked at.
+    Of values that are skipped, only strings and brackets are looked at.
 
     Args:
-        text: The text; more than a chunk of it, and the value that is taken, is never held.
-        limit: Characters that a value that is taken has at most.
+        text: The text; never more is held of it than a chunk and the value that is taken.
+        limit: How many characters a value may have that is taken.
         fail: Raises an error, with a reason and the line.
     """
 
@@ -50,7 +53,7 @@ class JsonText:
         self._fail(reason, self.line)
 
     def peek(self) -> str:
-        """Return the next character that is no space; none at the end."""
+        """Return the next character that is no space, or "" at the end."""
         while True:
             found = _SPACE.match(self._buffer, self._at)
             self._at = found.end() if found else self._at
@@ -62,8 +65,10 @@ class JsonText:
     def pass_mark(self, mark: str) -> None:
         """Read on behind a mark, which must come next."""
         found = self.peek()
+        if not found:
+            self.error(_CUT)
         if found != mark:
-            self.error(f"{mark!r} expected, not {found!r}" if found else _CUT)
+            self.error(f"{mark!r} expected, not {found!r}")
         self._at += 1
 
     def take(self) -> str:
@@ -82,10 +87,7 @@ class JsonText:
         self._pass_value()
 
     def elements(self) -> Iterator[None]:
-        """Come to each element of the array that comes next.
-
-        Whoever iterates takes it, or skips it.
-        """
+        """Come to each element of the array that comes next; the caller takes it, or skips it."""
         self.pass_mark("[")
         if self.peek() != "]":
             yield
@@ -128,7 +130,8 @@ class JsonText:
             if self._at < len(self._buffer) or not self._more():
                 break
         if not length:
-            self.error(f"a value expected, not {self.peek()!r}" if self.peek() else _CUT)
+            mark = self.peek()
+            self.error(f"a value expected, not {mark!r}" if mark else _CUT)
 
     def _pass_string(self) -> None:
         self._at += 1

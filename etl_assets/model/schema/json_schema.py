@@ -43,8 +43,9 @@ _MORE_WORDS = frozenset(
         "exclusiveMaximum",
     }
 )
-"""The type of a property without any of these is told by its `type`, `format` and `airbyte_type` alone."""
+"""Without these, a property's type is told by its `type`, `format` and `airbyte_type` alone."""
 REMEMBERED = 10_000
+"""How many types are remembered before they are forgotten and found anew."""
 _types: "dict[tuple[Any, ...], pa.DataType]" = {}
 STEPS_OF_A_FIELD = 25
 """What a field inside of another counts: Arrow compares types by walking through them."""
@@ -73,14 +74,18 @@ def to_arrow(schema: JsonSchema) -> "pa.Schema":
     fields = []
     for name, declared in properties.items():
         refuse_surrogates(name)
-        plain = type(declared) is dict and "$ref" not in declared
-        prop = declared if plain else references.resolve(declared, name)
-        said = prop.get("description")
-        metadata = (
-            {"description": said.encode("utf-8", "replace")} if isinstance(said, str) else None
-        )
-        fields.append(pa.field(name, _type(prop, references, name), metadata=metadata))
+        is_plain = type(declared) is dict and "$ref" not in declared
+        prop = declared if is_plain else references.resolve(declared, name)
+        type_ = _type(prop, references, name)
+        fields.append(pa.field(name, type_, metadata=_field_metadata(prop)))
     return pa.schema(fields)
+
+
+def _field_metadata(prop: JsonSchema) -> dict[str, bytes] | None:
+    description = prop.get("description")
+    if not isinstance(description, str):
+        return None
+    return {"description": description.encode("utf-8", "replace")}
 
 
 def property_type(
@@ -102,19 +107,17 @@ def property_type(
 def _type(prop: Any, references: References, name: str) -> "pa.DataType":
     """Return the type of a property.
 
-    Of one that says it in plain words, as nearly all do, it is remembered.
+    Nearly all properties say it in plain words; the types of those are remembered.
     """
     if type(prop) is not dict or not _MORE_WORDS.isdisjoint(prop):
         return _found_type(prop, references, name)
     given = prop.get("type")
-    words = (
-        tuple(given) if type(given) is list else given,
-        prop.get("format"),
-        prop.get("airbyte_type"),
-    )
+    if type(given) is list:
+        given = tuple(given)
+    words = (given, prop.get("format"), prop.get("airbyte_type"))
     try:
         known = _types.get(words)
-    except TypeError:  # nonsense
+    except TypeError:  # nonsense, such as an object as the type: it cannot be a key
         return _found_type(prop, references, name)
     if known is None:
         if len(_types) >= REMEMBERED:
@@ -196,15 +199,18 @@ def _integer(prop: JsonSchema) -> "pa.DataType":
     import pyarrow as pa
 
     low, high = prop.get("minimum"), prop.get("maximum")
-    width = (
-        _INTEGER_BOUNDS.get((low, high)) if isinstance(low, int) and isinstance(high, int) else None
-    )
-    if width:
-        return pa.type_for_alias(width)
-    wide = any(isinstance(b, int | float) and not _INT64[0] <= b <= _INT64[1] for b in (low, high))
-    if wide or prop.get("airbyte_type") == "big_integer":
+    if isinstance(low, int) and isinstance(high, int):
+        width = _INTEGER_BOUNDS.get((low, high))
+        if width:
+            return pa.type_for_alias(width)
+    is_wide = _is_beyond_int64(low) or _is_beyond_int64(high)
+    if is_wide or prop.get("airbyte_type") == "big_integer":
         return pa.decimal128(MAX_DECIMAL_DIGITS, 0)
     return pa.int64()
+
+
+def _is_beyond_int64(bound: Any) -> bool:
+    return isinstance(bound, int | float) and not _INT64[0] <= bound <= _INT64[1]
 
 
 def _number(prop: JsonSchema) -> "pa.DataType":
@@ -221,55 +227,58 @@ def _number(prop: JsonSchema) -> "pa.DataType":
     if whole is None:
         whole = max(MAX_DECIMAL_DIGITS - scale, 1)
     if whole + scale > MAX_DECIMAL_DIGITS or multiple.adjusted() >= MAX_DECIMAL_DIGITS:
-        return (
-            pa.float64()
-        )  # no decimal holds all that it allows: what the values need, as of a bare number
+        # No decimal holds all that it allows: the column is what the values need, as with a bare
+        # number.
+        return pa.float64()
     return pa.decimal128(max(whole + scale, 1), scale)
 
 
 def _whole_digits(prop: JsonSchema) -> int | None:
     """Return how many digits the bounds allow before the decimal point.
 
-    None where there is no upper bound.
+    Without an upper bound there is no such number: None.
     """
     # PostgreSQL taps say numeric(p, s) as multipleOf 10^-s and |value| <= 10^(p-s).
-    uppers = [
-        found
-        for word in ("maximum", "exclusiveMaximum")
-        if (found := _digits_of(prop.get(word))) is not None
-    ]
-    low = prop.get("minimum")
-    lower = (
-        _digits_of(-low)
-        if isinstance(low, int | float | Decimal) and not isinstance(low, bool)
-        else None
-    )
-    return max([*uppers, lower or 0]) if uppers else None
+    uppers = [_digits_of(prop.get(word)) for word in ("maximum", "exclusiveMaximum")]
+    known = [digits for digits in uppers if digits is not None]
+    if not known:
+        return None
+    low: Any = prop.get("minimum")
+    below_zero = _digits_of(-low) if _is_number(low) else None
+    return max(*known, below_zero or 0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _digits_of(bound: Any) -> int | None:
     """Return how many digits the values below a bound have before the decimal point.
 
-    None if it is not above zero.
+    A bound that is no number above zero gives None.
     """
-    if isinstance(bound, bool) or not isinstance(bound, int | float | Decimal) or not bound > 0:
+    if not _is_number(bound) or not bound > 0:
         return None
     number = _positive(bound)
     if number is None:
         return MAX_DECIMAL_DIGITS + 1  # beyond all types
     digits = number.normalize()
-    return max(digits.adjusted() + (0 if digits.as_tuple().digits == (1,) else 1), 0)
+    is_power_of_ten = digits.as_tuple().digits == (1,)
+    # Below 1000 there are three digits, below 2000 four.
+    count = digits.adjusted() if is_power_of_ten else digits.adjusted() + 1
+    return max(count, 0)
 
 
 def _positive(value: Any) -> Decimal | None:
-    """Return a number above zero, as it is written.
+    """Return a number above zero as it is written, or None for anything else.
 
-    None for anything else, and for one beyond all types.
+    A number beyond all types is None, too.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if not _is_number(value):
         return None
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    return number if number.is_finite() and number > 0 and not is_far(number) else None
+    is_usable = number.is_finite() and number > 0 and not is_far(number)
+    return number if is_usable else None
 
 
 def _string(prop: JsonSchema) -> "pa.DataType":
@@ -288,17 +297,13 @@ def _string(prop: JsonSchema) -> "pa.DataType":
 
 
 def from_arrow(schema: "pa.Schema") -> dict[str, Any]:
-    """Return the JSON Schema of an Arrow schema.
-
-    `to_arrow` of it gives the same logical types back.
-    """
+    """Return the JSON Schema of an Arrow schema; `to_arrow` turns it into the same types again."""
     import pyarrow as pa
 
     properties = {}
     for field in schema:
-        is_map = pa.types.is_map(
-            field.type
-        )  # JSON Schema has no such type: the values tell, or the column itself
+        # JSON Schema has no word for a map: the values tell, or the column itself.
+        is_map = pa.types.is_map(field.type)
         prop = {"x-arrow": "values"} if is_map else type_to_property(field.type)
         description = (field.metadata or {}).get(b"description")
         if description:
@@ -309,65 +314,63 @@ def from_arrow(schema: "pa.Schema") -> dict[str, Any]:
 
 def type_to_property(type_: "pa.DataType") -> dict[str, Any]:
     """Return the JSON Schema property of one Arrow type; it always allows null."""
-    import pyarrow as pa
     from pyarrow import types as t
 
     type_ = logical(type_)
     if t.is_integer(type_):
-        bounds = {name: pair for pair, name in _INTEGER_BOUNDS.items()}.get(str(type_))
-        return {
-            "type": ["null", "integer"],
-            **({"minimum": bounds[0], "maximum": bounds[1]} if bounds else {}),
-        }
+        return _integer_property(type_)
     if t.is_decimal(type_):
-        limit = 10 ** (type_.precision - type_.scale)
-        step = Decimal(1).scaleb(-type_.scale)
-        multiple = 1 if not type_.scale else float(step)
-        return {
-            "type": ["null", "number"],
-            "multipleOf": multiple,
-            "minimum": -limit,
-            "maximum": limit,
-        }
+        return _decimal_property(type_)
     if t.is_list(type_) or t.is_large_list(type_) or t.is_fixed_size_list(type_):
-        return {
-            "type": ["null", "array"],
-            "items": type_to_property(type_.value_type),
-            "x-arrow": "list",
-        }
+        return _nullable("array", items=type_to_property(type_.value_type), x_arrow="list")
     if t.is_struct(type_):
-        inner = {
-            type_.field(i).name: type_to_property(type_.field(i).type)
-            for i in range(type_.num_fields)
-        }
-        return {"type": ["null", "object"], "properties": inner, "x-arrow": "struct"}
-    plain: dict[pa.DataType, dict[str, Any]] = {
-        pa.bool_(): {"type": ["null", "boolean"]},
-        pa.float64(): {"type": ["null", "number"]},
-        pa.float32(): {"type": ["null", "number"], "x-arrow": "float"},
-        pa.date32(): {"type": ["null", "string"], "format": "date"},
-        pa.timestamp("us", "UTC"): {"type": ["null", "string"], "format": "date-time"},
-        pa.timestamp("us"): {"type": ["null", "string"], "format": "date-time", **NAIVE},
-        pa.timestamp("ns", "UTC"): {
-            "type": ["null", "string"],
-            "format": "date-time",
-            "x-arrow": "timestamp[ns, UTC]",
-        },
-        pa.timestamp("ns"): {
-            "type": ["null", "string"],
-            "format": "date-time",
-            "x-arrow": "timestamp[ns]",
-        },
-        pa.time64("us"): {"type": ["null", "string"], "format": "time"},
-        pa.time64("ns"): {"type": ["null", "string"], "format": "time", "x-arrow": "time64[ns]"},
-        pa.duration("us"): {
-            "type": ["null", "string"],
-            "format": "duration",
-            "x-arrow": "duration",
-        },
-        pa.binary(): {"type": ["null", "string"], "contentEncoding": "base64", "x-arrow": "binary"},
-        pa.uuid(): {"type": ["null", "string"], "format": "uuid", "x-arrow": "uuid"},
-        pa.string(): {"type": ["null", "string"]},
-        pa.null(): {"type": ["null", "string"]},
+        members = [type_.field(place) for place in range(type_.num_fields)]
+        inner = {member.name: type_to_property(member.type) for member in members}
+        return _nullable("object", properties=inner, x_arrow="struct")
+    # A copy: the caller adds the description. JSON allows any value, so its property is empty.
+    return dict(_plain_properties().get(type_, {}))
+
+
+def _nullable(type_: str, *, x_arrow: str | None = None, **words: Any) -> dict[str, Any]:
+    """Return a property of one type or null, with more words of JSON Schema, and with `x-arrow`."""
+    prop = {"type": ["null", type_], **words}
+    if x_arrow is not None:
+        prop["x-arrow"] = x_arrow
+    return prop
+
+
+def _integer_property(type_: "pa.DataType") -> dict[str, Any]:
+    for (low, high), name in _INTEGER_BOUNDS.items():
+        if name == str(type_):
+            return _nullable("integer", minimum=low, maximum=high)
+    return _nullable("integer")  # 64 bits
+
+
+def _decimal_property(type_: "pa.DataType") -> dict[str, Any]:
+    limit = 10 ** (type_.precision - type_.scale)
+    step = float(Decimal(1).scaleb(-type_.scale)) if type_.scale else 1
+    return _nullable("number", multipleOf=step, minimum=-limit, maximum=limit)
+
+
+def _plain_properties() -> "dict[pa.DataType, dict[str, Any]]":
+    import pyarrow as pa
+
+    moment = {"format": "date-time"}
+    in_nanoseconds = "timestamp[ns, UTC]"
+    return {
+        pa.bool_(): _nullable("boolean"),
+        pa.float64(): _nullable("number"),
+        pa.float32(): _nullable("number", x_arrow="float"),
+        pa.date32(): _nullable("string", format="date"),
+        pa.timestamp("us", "UTC"): _nullable("string", **moment),
+        pa.timestamp("us"): _nullable("string", **moment, **NAIVE),
+        pa.timestamp("ns", "UTC"): _nullable("string", **moment, x_arrow=in_nanoseconds),
+        pa.timestamp("ns"): _nullable("string", **moment, x_arrow="timestamp[ns]"),
+        pa.time64("us"): _nullable("string", format="time"),
+        pa.time64("ns"): _nullable("string", format="time", x_arrow="time64[ns]"),
+        pa.duration("us"): _nullable("string", format="duration", x_arrow="duration"),
+        pa.binary(): _nullable("string", contentEncoding="base64", x_arrow="binary"),
+        pa.uuid(): _nullable("string", format="uuid", x_arrow="uuid"),
+        pa.string(): _nullable("string"),
+        pa.null(): _nullable("string"),
     }
-    return dict(plain.get(type_, {}))

@@ -1,11 +1,11 @@
-"""What a JSON Schema says after its references are followed: `$ref`, `anyOf`, `oneOf` and `allOf`, each part once.
+"""What a JSON Schema says once `$ref`, `anyOf`, `oneOf` and `allOf` are followed.
 
 A schema of a kilobyte can say a thing in a million ways: two references to what has two references,
 and so on. Each part is looked at once, so that the work grows with the schema's text; what grows
 all the same has a limit.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,9 +45,9 @@ class References:
         return known[1]
 
     def alternatives(self, schema: Any, name: str) -> list[JsonSchema]:
-        """Return the parts that a value may follow, each with at most one type, without null.
+        """Return the parts that a value may follow, each once.
 
-        Each of them once.
+        Each part has at most one type; null is left out.
 
         Raises:
             ConfigError: As `resolve`.
@@ -77,7 +77,8 @@ class References:
         try:
             if self._depth > MAX_SCHEMA_DEPTH:
                 raise ConfigError(
-                    f"property {name!r}: its schema is nested more than {MAX_SCHEMA_DEPTH} deep, or refers to itself.",
+                    f"property {name!r}: its schema is nested more than {MAX_SCHEMA_DEPTH} deep, "
+                    "or refers to itself.",
                     hint="Declare it as `{}`: its values are then kept as JSON.",
                 )
             yield
@@ -93,8 +94,8 @@ class References:
         self._steps += steps
         if self._steps > MAX_SCHEMA_STEPS:
             raise ConfigError(
-                f"property {name!r}: its schema has references and alternatives that come to more than "
-                f"{MAX_SCHEMA_STEPS:,} steps.",
+                f"property {name!r}: its schema has references and alternatives that come to more "
+                f"than {MAX_SCHEMA_STEPS:,} steps.",
                 hint="Declare it as `{}`: its values are then kept as JSON.",
             )
 
@@ -107,9 +108,11 @@ class References:
                 return schema
             target = self._target(reference, name)
             self.count(1 + len(target) + len(schema), name)
-            schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+            beside = {key: value for key, value in schema.items() if key != "$ref"}
+            schema = {**target, **beside}
         raise ConfigError(
-            f"property {name!r}: its $ref goes in a circle, or through more than {MAX_SCHEMA_DEPTH} others.",
+            f"property {name!r}: its $ref goes in a circle, or through more than "
+            f"{MAX_SCHEMA_DEPTH} others.",
             hint="Correct the schema.",
         )
 
@@ -128,9 +131,7 @@ class References:
     def _found(self, prop: JsonSchema, name: str) -> list[JsonSchema]:
         for word in ("anyOf", "oneOf"):
             if isinstance(prop.get(word), list):
-                return self._each(prop[word], lambda one: self.alternatives(one, name), name) or [
-                    {}
-                ]
+                return self._alternatives_of(prop[word], name) or [{}]
         if isinstance(prop.get("allOf"), list):
             merged: dict[str, Any] = {key: value for key, value in prop.items() if key != "allOf"}
             for each in prop["allOf"]:
@@ -139,19 +140,15 @@ class References:
                 merged.update(said)
             return self.alternatives(merged, name)
         types = prop.get("type")
-        if isinstance(types, list):
+        if isinstance(types, list) and types:
             self.count(len(types) * len(prop), name)
-            return [{**prop, "type": one} for one in types if one != "null"] or (
-                [prop] if not types else []
-            )
+            return [{**prop, "type": one} for one in types if one != "null"]
         return [] if types == "null" else [prop]
 
-    def _each(
-        self, parts: list[Any], look: Callable[[Any], list[JsonSchema]], name: str
-    ) -> list[JsonSchema]:
+    def _alternatives_of(self, parts: list[Any], name: str) -> list[JsonSchema]:
         found: dict[int, JsonSchema] = {}
         for part in parts:
-            inner = look(part)
+            inner = self.alternatives(part, name)
             self.count(1 + len(inner), name)
             found.update((id(one), one) for one in inner)
         return list(found.values())

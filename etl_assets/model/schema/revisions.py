@@ -1,4 +1,7 @@
-"""How often the schema of a stream changes in one read: each change costs a look at all of its columns."""
+"""How often the schema of a stream changes in one read.
+
+Each change costs a look at all of its columns.
+"""
 
 from collections import Counter
 
@@ -26,7 +29,9 @@ class Revisions:
         self._count[stream] += 1
         if self._count[stream] > MAX_SCHEMAS:
             raise ProtocolError(
-                f"stream {stream!r}: {self._sender} sent more than {MAX_SCHEMAS:,} different schemas in one read.",
-                hint="Have it send one that holds all its fields, or declare what changes as one object.",
+                f"stream {stream!r}: {self._sender} sent more than {MAX_SCHEMAS:,} different "
+                "schemas in one read.",
+                hint="Have it send one that holds all its fields, or declare what changes as one "
+                "object.",
                 stream=stream,
             )

@@ -1,7 +1,4 @@
-"""Types that somebody has set for fields whose source is wrong about them.
-
-They beat whatever the source says.
-"""
+"""Types that somebody has set for fields, because the source is wrong about them: they prevail."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -66,21 +63,23 @@ def overridden(
 ) -> dict[str, Any] | None:
     """Return a JSON Schema with the given types in place of those that it has.
 
-    Fields it does not have stay unknown.
+    A type for a field that the schema does not have is passed over.
     """
-    if schema is None or not types:
-        return None if schema is None else dict(schema)
+    if schema is None:
+        return None
+    if not types:
+        return dict(schema)
     properties = dict(schema.get("properties") or {})
     for field, type_ in types.items():
         if field in properties:
-            before = properties[field]
-            told = before.get("description") if isinstance(before, Mapping) else None
-            wanted = dict(TYPES[type_]) if isinstance(type_, str) else dict(type_)
-            properties[field] = {
-                **({"description": told} if isinstance(told, str) else {}),
-                **wanted,
-            }
+            wanted = TYPES[type_] if isinstance(type_, str) else type_
+            properties[field] = {**_description_of(properties[field]), **wanted}
     return {**schema, "properties": properties}
+
+
+def _description_of(prop: Any) -> dict[str, str]:
+    description = prop.get("description") if isinstance(prop, Mapping) else None
+    return {"description": description} if isinstance(description, str) else {}
 
 
 def wrong_types(
@@ -89,13 +88,13 @@ def wrong_types(
     stream: str,
     counts: Mapping[str | None, str] | None = None,
 ) -> DataError:
-    """Return the first error as that of all wrong fields, with the types that would take their values.
+    """Return the first error as that of all wrong fields, with types that would take their values.
 
     Args:
         errors: One for each field, at least one.
-        kinds: The types of the values that a field has, None's left out. A field whose type any
-            value has a form in is
-            not among them: what is wrong there is no matter of types.
+        kinds: The types of the values that a field has, that of None left out. A field of a type
+            that has a form for any value is not among them: what is wrong there is no matter of
+            types.
         stream: The stream's name.
         counts: By field, how many values are wrong, in words.
     """
@@ -109,8 +108,9 @@ def wrong_types(
     return first.told_with(
         others,
         counts=counts,
-        hint=f"Correct the source or its schema, or have the values stored as they are: options={types} of "
-        f"stream_assets(); of a connector in a script, types={short} of get_source().",
+        hint="Correct the source or its schema, or have the values stored as they are: "
+        f"options={types} of stream_assets(); of a connector in a script, types={short} of "
+        "get_source().",
     )
 
 
@@ -130,9 +130,9 @@ class WrongColumn:
 
     @property
     def kinds(self) -> set[type] | None:
-        """The types of its values.
+        """The types of its values, or None where its type takes all of them.
 
-        None where its type takes all, and what is wrong is no matter of types.
+        What is wrong there is no matter of types.
         """
         import pyarrow as pa
 
@@ -148,11 +148,14 @@ def of_all_columns(
     stream: str,
 ) -> DataError:
     """Return one error for all wrong columns; it holds them."""
-    found = {
-        str(e.field): WrongColumn(e, columns[str(e.field)], types[str(e.field)].type)
-        for e in errors
-    }
-    kinds = {name: kinds for name, column in found.items() if (kinds := column.kinds) is not None}
+    found: dict[str, WrongColumn] = {}
+    kinds: dict[str, set[type]] = {}
+    for error in errors:
+        name = str(error.field)
+        found[name] = WrongColumn(error, columns[name], types[name].type)
+        its_kinds = found[name].kinds
+        if its_kinds is not None:
+            kinds[name] = its_kinds
     told = wrong_types(errors, kinds, stream)
     told.columns = found
     return told
@@ -161,8 +164,11 @@ def of_all_columns(
 def _word_for(kinds: Collection[type]) -> str:
     """Return the type that takes values of these kinds."""
     kinds = set(kinds)
-    if len(kinds) == 1 and (word := _WORD_OF.get(next(iter(kinds)))):
-        return word
+    if len(kinds) == 1:
+        word = _WORD_OF.get(next(iter(kinds)))
+        if word is not None:
+            return word
     if kinds & {dict, list, tuple}:
         return "json"
-    return "number" if {kind.__name__ for kind in kinds} <= _NUMBERS else "string"
+    are_numbers = {kind.__name__ for kind in kinds} <= _NUMBERS
+    return "number" if are_numbers else "string"

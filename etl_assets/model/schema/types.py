@@ -1,10 +1,9 @@
-"""The types a column can have, as Arrow types, and how two of them meet: merge, diff, and what a type is called.
+"""The types a column can have, as Arrow types, and how two of them meet.
 
-`merge_types` is a join: associative, commutative, idempotent, and it never narrows. Everything one
-of the two types
-can hold, the merged one holds exactly, perhaps in another form (text, JSON). Where there is no such
-type (bytes and anything else) it raises. JSON is the top: a column of values of any kind, each as
-its JSON text.
+`merge_types` is a join: associative, commutative, idempotent, and it never narrows. Everything that
+one of the two types can hold, the merged one holds exactly, perhaps in another form (text, JSON).
+Where there is no such type (bytes and anything else) it raises. JSON is the top: a column of values
+of any kind, each as its JSON text.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,12 +18,17 @@ if TYPE_CHECKING:
 
 MAX_DECIMAL_DIGITS = 38
 INTEGER_DIGITS = 20
-"""Every integer counts as this many digits beside a decimal: one number for all widths keeps the join associative."""
+"""Every integer counts as this many digits beside a decimal.
+
+One number for all widths keeps the join associative.
+"""
 
 _BELOW_DOUBLE = ("int8", "int16", "int32", "uint8", "uint16")
 # uint32 would fit a double, but int32 with uint32 is int64, which does not: the join would depend
 # on the order.
 _BELOW_FLOAT = ("int8", "int16", "uint8")
+# Where the values decide: these integers may be exact as doubles, or not.
+_INTEGERS_AND_DOUBLES = ({"int64", "double"}, {"uint32", "double"}, {"uint64", "double"})
 
 
 def json_type() -> "pa.DataType":
@@ -59,7 +63,10 @@ def is_nested(type_: "pa.DataType") -> bool:
 
 @lru_cache(1024)
 def logical(type_: "pa.DataType") -> "pa.DataType":
-    """Return the one type for all encodings of the same values: dictionary, large, view, zone name, unit."""
+    """Return the one type for all encodings of the same values.
+
+    Dictionaries, large and view types, names of zones and units make no difference.
+    """
     import pyarrow as pa
     from pyarrow import types as t
 
@@ -152,17 +159,15 @@ def merge_types(
         return new
     if t.is_binary(old) or t.is_binary(new):
         raise SchemaConflictError(
-            f"{old} and {new} have no common type: bytes cannot be told from text once they are in one column.",
+            f"{old} and {new} have no common type: bytes cannot be told from text once they are "
+            "in one column.",
             hint="Rename the field at the source, or do a full refresh.",
         )
     if any(is_json(one) or is_nested(one) for one in (old, new)):
         return json_type()
     if _is_number(old) and _is_number(new):
-        if {str(old), str(new)} in (
-            {"int64", "double"},
-            {"uint32", "double"},
-            {"uint64", "double"},
-        ) and integers_fit():
+        are_integers_and_doubles = {str(old), str(new)} in _INTEGERS_AND_DOUBLES
+        if are_integers_and_doubles and integers_fit():
             return pa.float64()
         return _merge_numbers(old, new)
     return _merge_times(old, new) or pa.string()
@@ -189,17 +194,18 @@ def _merge_numbers(old: "pa.DataType", new: "pa.DataType") -> "pa.DataType":
         return pa.float64() if str(other) in _BELOW_DOUBLE else pa.string()
     (whole_old, scale_old), (whole_new, scale_new) = _digits(old), _digits(new)
     whole, scale = max(whole_old, whole_new), max(scale_old, scale_new)
-    return (
-        pa.decimal128(whole + scale, scale) if whole + scale <= MAX_DECIMAL_DIGITS else pa.string()
-    )
+    if whole + scale > MAX_DECIMAL_DIGITS:
+        return pa.string()
+    return pa.decimal128(whole + scale, scale)
 
 
 def _digits(type_: "pa.DataType") -> tuple[int, int]:
+    """Return how many digits a number of a type has before its decimal point, and behind it."""
     from pyarrow import types as t
 
-    return (
-        (type_.precision - type_.scale, type_.scale) if t.is_decimal(type_) else (INTEGER_DIGITS, 0)
-    )
+    if t.is_decimal(type_):
+        return type_.precision - type_.scale, type_.scale
+    return INTEGER_DIGITS, 0
 
 
 def _merge_integers(old: "pa.DataType", new: "pa.DataType") -> "pa.DataType":
@@ -227,7 +233,7 @@ def _merge_times(old: "pa.DataType", new: "pa.DataType") -> "pa.DataType | None"
 
 
 def merge(old: "pa.Schema", new: "pa.Schema") -> "pa.Schema":
-    """Return the schema that holds the rows of both: the old fields first, in their order, then the new ones.
+    """Return the schema that holds the rows of both: the old fields first, then the new ones.
 
     Raises:
         SchemaConflictError: A field has no common type; the error names it.
@@ -264,10 +270,9 @@ class FieldChange:
 
 
 def diff(old: "pa.Schema", new: "pa.Schema") -> Sequence[FieldChange]:
-    """Return what has changed from one schema to another, in the order of the old one, then of the new one."""
+    """Return what has changed from one schema to another: the old one's fields first, in order."""
     before = {field.name: logical(field.type) for field in old}
     after = {field.name: logical(field.type) for field in new}
-    names = list(dict.fromkeys([*before, *after]))
-    return [
-        FieldChange(n, before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n)
-    ]
+    names = dict.fromkeys([*before, *after])
+    changes = [FieldChange(name, before.get(name), after.get(name)) for name in names]
+    return [change for change in changes if change.old != change.new]

@@ -1,11 +1,12 @@
-"""Lists of plain Python values as Arrow arrays, by their buffers, and back: pyarrow's own way imports pandas first.
+"""Lists of plain Python values as Arrow arrays, by their buffers, and back.
 
-That import costs more than a small sync. Where pandas is there already, pyarrow's own way is taken,
-which is quicker on long lists. And decimals, which Arrow alone does not always keep.
+pyarrow's own way imports pandas first, and that costs more than a small sync. Where pandas is there
+already, pyarrow's own way is taken, which is quicker on long lists. Decimals are here, too: Arrow
+alone does not always keep them.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import MAX_PREC, MIN_EMIN, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.Chun
 
     Args:
         values: Each None or of a type that `pa.array` takes for it.
-        type_: Any; those that JSON has are made without pandas.
+        type_: Any type; arrays of those that JSON has are made without pandas.
 
     Raises:
         pyarrow.ArrowException: As `pa.array` raises.
@@ -44,7 +45,7 @@ def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.Chun
 
 
 def scalar_of(value: Any, type_: "pa.DataType") -> "pa.Scalar":
-    """Return one value as `pa.scalar(value, type_)` does, but for what a coarser unit would cut off: that is an error.
+    """Return one value as `pa.scalar(value, type_)` does, but never cut off to a coarser unit.
 
     Raises:
         pyarrow.ArrowException: The type has no such value.
@@ -115,12 +116,9 @@ def cast_exactly(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.Chunked
 
     is_number = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
     if pa.types.is_decimal(type_) and is_number:
-        bounds = pc.min_max(column).as_py()
-        if any(
-            abs(bound) >= 10 ** (type_.precision - type_.scale)
-            for bound in bounds.values()
-            if bound is not None
-        ):
+        limit = 10 ** (type_.precision - type_.scale)
+        bounds = [bound for bound in pc.min_max(column).as_py().values() if bound is not None]
+        if any(abs(bound) >= limit for bound in bounds):
             raise pa.ArrowInvalid(f"a number has more digits than {type_}")
     return column.cast(type_)
 
@@ -136,16 +134,14 @@ def list_of(column: "pa.Array | pa.ChunkedArray") -> list[Any]:
     import pyarrow as pa
 
     if is_utc(column.type):
-        return [
-            None if count is None else instant_of(count)
-            for count in column.cast(pa.int64()).to_pylist()
-        ]
+        counts = column.cast(pa.int64()).to_pylist()
+        return [None if count is None else instant_of(count) for count in counts]
     values: list[Any] = column.to_pylist()
     return values
 
 
 def is_utc(type_: "pa.DataType") -> bool:
-    """Return whether it is that of instants in microseconds, as the library has them."""
+    """Return whether it is the type of instants in microseconds, as the library has them."""
     import pyarrow as pa
 
     return bool(pa.types.is_timestamp(type_) and type_.tz == "UTC" and type_.unit == "us")
@@ -161,9 +157,9 @@ def instant_of(microseconds: int) -> datetime:
 
 
 def from_buffers(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | None":
-    """Return an array of JSON's types.
+    """Return an array of one of JSON's types, or None.
 
-    None where the type is another, or a value is not exactly of its Python type.
+    It is None where the type is another, or a value is not exactly of its Python type.
     """
     import pyarrow as pa
 
@@ -179,7 +175,9 @@ def from_buffers(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | Non
         return _days(values)
     if pa.types.is_timestamp(type_) and type_.unit == "us":
         return _moments(values, type_)
-    return _booleans(values) if type_ == pa.bool_() else None
+    if type_ == pa.bool_():
+        return _booleans(values)
+    return None
 
 
 def _only(values: Sequence[Any], kind: type) -> tuple[bool, bool]:
@@ -204,11 +202,12 @@ def _numbers(values: Sequence[Any], kind: type, type_: "pa.DataType") -> "pa.Arr
     plain, nulls = _only(values, kind)
     if not plain:
         return None
-    filled = [0 if value is None else value for value in values] if nulls else values
+    filled = values
+    if nulls:
+        filled = [0 if value is None else value for value in values]
     data = np.array(filled, np.int64 if kind is int else np.float64)
-    return pa.Array.from_buffers(
-        type_, len(values), [_validity(values, nulls=nulls), pa.py_buffer(data)]
-    )
+    buffers = [_validity(values, nulls=nulls), pa.py_buffer(data)]
+    return pa.Array.from_buffers(type_, len(values), buffers)
 
 
 def _booleans(values: Sequence[Any]) -> "pa.Array | None":
@@ -219,9 +218,8 @@ def _booleans(values: Sequence[Any]) -> "pa.Array | None":
     if not plain:
         return None
     bits = np.packbits(np.array(values, np.bool_), bitorder="little")  # None is false
-    return pa.Array.from_buffers(
-        pa.bool_(), len(values), [_validity(values, nulls=nulls), pa.py_buffer(bits)]
-    )
+    buffers = [_validity(values, nulls=nulls), pa.py_buffer(bits)]
+    return pa.Array.from_buffers(pa.bool_(), len(values), buffers)
 
 
 def _days(values: Sequence[Any]) -> "pa.Array | None":
@@ -229,11 +227,8 @@ def _days(values: Sequence[Any]) -> "pa.Array | None":
 
     if not _only(values, date)[0]:
         return None
-    days = _numbers(
-        [None if value is None else value.toordinal() - _FIRST_DAY for value in values],
-        int,
-        pa.int64(),
-    )
+    counts = [None if value is None else value.toordinal() - _FIRST_DAY for value in values]
+    days = _numbers(counts, int, pa.int64())
     return None if days is None else days.cast(pa.int32()).view(pa.date32())
 
 
@@ -242,14 +237,13 @@ def _moments(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | None":
 
     if not _only(values, datetime)[0]:
         return None
-    moments = _numbers(
-        [None if value is None else _microseconds(value) for value in values], int, pa.int64()
-    )
+    counts = [None if value is None else _microseconds(value) for value in values]
+    moments = _numbers(counts, int, pa.int64())
     return None if moments is None else moments.view(type_)
 
 
 def _microseconds(value: datetime) -> int:
-    """Count from 1970, of a clock without a zone on that clock."""
+    """Count the microseconds since 1970; without a zone, those on the clock itself."""
     begin = _EPOCH if value.tzinfo is None else _EPOCH_UTC
     return (value - begin) // _MICROSECOND
 
@@ -270,11 +264,11 @@ def _texts(values: Sequence[Any], kind: type, type_: "pa.DataType") -> "pa.Array
         is_ascii = len(data) == len(text)
         coded = values if is_ascii else [value and value.encode() for value in values]
     if len(data) > _OFFSETS_END:
-        return None  # in chunks
+        return None  # it takes chunks
     offsets = np.zeros(len(values) + 1, np.int32)
-    lengths = (
-        map(len, coded) if not nulls else [0 if value is None else len(value) for value in coded]
-    )
+    lengths: Iterable[int] = map(len, coded)
+    if nulls:
+        lengths = [0 if value is None else len(value) for value in coded]
     np.cumsum(np.fromiter(lengths, np.int32, len(values)), out=offsets[1:])
     buffers = [_validity(values, nulls=nulls), pa.py_buffer(offsets), pa.py_buffer(data)]
     return pa.Array.from_buffers(type_, len(values), buffers)

@@ -1,6 +1,6 @@
 """A table as it came in Arrow, with types that say what its values are.
 
-What Arrow would change is refused.
+Values that Arrow would change are refused.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _FINER_HINTS = {
-    "duration": "A duration has microseconds, and about 292,000 years: send finer or longer ones as text, or a number.",
+    "duration": "A duration has microseconds, and about 292,000 years: send finer or longer ones "
+    "as text, or a number.",
     "date32": "Send it as a timestamp, or cut the time of day off at the source.",
-    "timestamp": "The years that a timestamp can have end at 294247: send NULL where there is none.",
+    "timestamp": "The years that a timestamp can have end at 294247: send NULL where there is "
+    "none.",
 }
 
 
@@ -49,10 +51,12 @@ def normalised(table: "pa.Table", stream: str, *, texts_are_known: bool = False)
 
 
 def refuse_wide_cursor(table: "pa.Table", cursor: Sequence[str], stream: str) -> None:
-    """Refuse a replication key of decimals with more than 38 digits: they are kept as texts, whose order is another.
+    """Refuse a replication key of decimals with more than 38 digits.
+
+    They are kept as texts, whose order is another.
 
     Raises:
-        DataError: Names it.
+        DataError: There is such a key; names it.
     """
     import pyarrow as pa
 
@@ -60,7 +64,8 @@ def refuse_wide_cursor(table: "pa.Table", cursor: Sequence[str], stream: str) ->
         at = table.schema.get_field_index(name)
         if at >= 0 and pa.types.is_decimal256(table.schema.field(at).type):
             raise DataError(
-                "a replication key of more than 38 digits is kept as a text, whose order is another.",
+                "a replication key of more than 38 digits is kept as a text, whose order is "
+                "another.",
                 stream=stream,
                 field=name,
                 value=str(table.schema.field(at).type),
@@ -72,7 +77,7 @@ def refuse_equal_names(table: "pa.Table", stream: str) -> None:
     """Refuse a table with two columns of one name, of which a row could have one only.
 
     Raises:
-        DataError: Names it.
+        DataError: There are such columns; names them.
     """
     names = table.schema.names
     if len(set(names)) < len(names):
@@ -100,18 +105,25 @@ def _normalised(
         known = [plain(chunk, place) for chunk in chunks]
         if {one.type for one in known} != {column.type}:
             column = pa.chunked_array(_of_one_type(known, place))
-    type_ = column.type
-    wanted = logical(type_)
-    kept = pa.types.is_string(wanted) or pa.types.is_binary(wanted) or is_nested(type_)
-    if wanted != type_ and not kept and not pa.types.is_dictionary(type_):
+    wanted = logical(column.type)
+    if wanted != column.type and not _keeps_encoding(column.type, wanted):
         column = _cast(column, wanted, place)
     return _with_whole_days(column) if pa.types.is_time(column.type) else column
 
 
-def _intervals(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
-    """Return intervals as durations where none has months or days, as DuckDB gives durations.
+def _keeps_encoding(type_: "pa.DataType", wanted: "pa.DataType") -> bool:
+    """Return whether values of a type stay as they are encoded: texts, bytes, what has others."""
+    from pyarrow import types as t
 
-    Else as texts.
+    if t.is_dictionary(type_) or is_nested(type_):
+        return True
+    return bool(t.is_string(wanted) or t.is_binary(wanted))
+
+
+def _intervals(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
+    """Return intervals as durations if none has months or days, else as texts.
+
+    DuckDB gives durations so.
     """
     import pyarrow as pa
 
@@ -123,7 +135,7 @@ def _intervals(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
 
 
 def _of_one_type(arrays: "list[pa.Array]", place: Place) -> "list[pa.Array]":
-    """Return the chunks of one column as one type: only JSON takes some of what came, then it takes all."""
+    """Return the chunks of one column as one type: if any of them is JSON, all are."""
     if len({one.type for one in arrays}) == 1:
         return arrays
     return [one if is_json(one.type) else json_array(one, place) for one in arrays]
@@ -141,7 +153,7 @@ def _cast(column: "pa.ChunkedArray", wanted: "pa.DataType", place: Place) -> "pa
 
 
 def _with_whole_days(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Return times of day as texts where one of them is 24:00:00, which neither Arrow nor Python has."""
+    """Return times of day as texts if one is 24:00:00, which neither Arrow nor Python has."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -151,16 +163,17 @@ def _with_whole_days(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
         return column
     per_microsecond = 1_000 if column.type.unit == "ns" else 1
     counts = [None if one is None else divmod(one, per_microsecond) for one in numbers.to_pylist()]
-    return pa.chunked_array(
-        [pa.array([None if one is None else _clock(*one) for one in counts], pa.string())]
-    )
+    texts = [None if one is None else _clock(*one) for one in counts]
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _clock(microseconds: int, nanoseconds: int) -> str:
     text = clock_text(microseconds)
     if not nanoseconds:
         return text
-    return f"{text if '.' in text else text + '.000000'}{nanoseconds:03}"
+    if "." not in text:
+        text += ".000000"
+    return f"{text}{nanoseconds:03}"
 
 
 # What a stream declares
@@ -192,13 +205,14 @@ def _cast_number(
 ) -> "pa.ChunkedArray | None":
     """Cast integers and decimals in columns where Arrow checks that each value stays exact.
 
-    Else None.
+    Where it does not, or a value would not, the outcome is None.
     """
     import pyarrow as pa
     from pyarrow import types as t
 
-    checked = t.is_integer(found) and _is_number(wanted)
-    if not checked and not (t.is_decimal(found) and t.is_decimal(wanted)):
+    from_integers = t.is_integer(found) and _is_number(wanted)
+    between_decimals = t.is_decimal(found) and t.is_decimal(wanted)
+    if not from_integers and not between_decimals:
         return None
     try:
         return cast_exactly(column, wanted)

@@ -1,4 +1,4 @@
-"""Texts that come in Arrow: nobody has looked whether their bytes are UTF-8, nor whether what is called JSON is any."""
+"""Texts that come in Arrow: nobody has checked that they are UTF-8, nor that JSON is JSON."""
 
 import json
 from functools import lru_cache
@@ -23,7 +23,7 @@ class Refused(Protocol):
 def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:
     """Refuse a column with a text that is not UTF-8, or a JSON text that is no JSON.
 
-    In columns, as fast as memory.
+    Whole columns are looked at, as fast as memory.
 
     Raises:
         DataError: What `refused` makes, with the first such value.
@@ -40,12 +40,11 @@ def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:
         except pa.ArrowInvalid as error:
             value = _undecodable(chunk)
             if value is None:
-                message, hint = f"is no valid array of Arrow's: {error}.", "Correct what makes it."
+                message = f"is no valid array of Arrow's: {error}."
+                hint = "Correct what makes it."
             else:
-                message, hint = (
-                    "is not UTF-8 text.",
-                    "Decode it at the source, or send it as bytes (pa.binary()).",
-                )
+                message = "is not UTF-8 text."
+                hint = "Decode it at the source, or send it as bytes (pa.binary())."
             raise refused(message, value, hint=hint) from error
         if is_json(column.type):
             _refuse_no_json(chunk.storage, refused)
@@ -66,10 +65,7 @@ def holds_texts(type_: "pa.DataType") -> bool:
 
 
 def _undecodable(array: Any) -> bytes | None:
-    """Return the first bytes in an array, or inside of its values, that are no text.
-
-    None if there are none.
-    """
+    """Return the first bytes in an array, or inside of its values, that are no text, or None."""
     import pyarrow as pa
     from pyarrow import types as t
 
@@ -86,18 +82,22 @@ def _undecodable(array: Any) -> bytes | None:
         parts = [array.keys, array.items]
     elif t.is_nested(type_):
         parts = [array.flatten()]
-    else:
-        if not holds_texts(type_):
-            return None
+    elif holds_texts(type_):
         texts = array.cast(pa.large_string()) if t.is_string_view(type_) else array
-        for value in texts.cast(pa.large_binary()):
-            found: bytes | None = value.as_py()
-            try:
-                (found or b"").decode()
-            except UnicodeDecodeError:
-                return found
+        return _first_undecodable(texts.cast(pa.large_binary()))
+    else:
         return None
     return next((found for found in map(_undecodable, parts) if found is not None), None)
+
+
+def _first_undecodable(texts: Any) -> bytes | None:
+    for value in texts:
+        found: bytes | None = value.as_py()
+        try:
+            (found or b"").decode()
+        except UnicodeDecodeError:
+            return found
+    return None
 
 
 def _refuse_no_json(texts: Any, refused: Refused) -> None:
@@ -106,9 +106,8 @@ def _refuse_no_json(texts: Any, refused: Refused) -> None:
             if text is not None:
                 json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            raise refused(
-                f"is no JSON: {error}.", text, hint="Send it as a text (pa.string())."
-            ) from error
+            hint = "Send it as a text (pa.string())."
+            raise refused(f"is no JSON: {error}.", text, hint=hint) from error
 
 
 def _refuse_constant(word: str) -> NoReturn:

@@ -27,7 +27,7 @@ class Place:
     Args:
         stream: The stream's name.
         field: The field's name.
-        metadata: Of the field: an extension whose type nobody has registered is told there.
+        metadata: That of the field, which tells of an extension whose type nobody has registered.
     """
 
     def __init__(self, stream: str, field: str, metadata: dict[bytes, bytes] | None = None) -> None:
@@ -56,13 +56,11 @@ def is_plain(type_: "pa.DataType") -> bool:
         return bool(t.is_decimal128(type_))
     if t.is_string_view(type_) or t.is_binary_view(type_):
         return False
-    odd = (
-        t.is_temporal(type_)
-        or t.is_float16(type_)
-        or t.is_run_end_encoded(type_)
-        or t.is_union(type_)
-    )
-    if odd or t.is_list_view(type_) or t.is_large_list_view(type_):
+    if t.is_temporal(type_) or t.is_float16(type_):
+        return False
+    if t.is_run_end_encoded(type_) or t.is_union(type_):
+        return False
+    if t.is_list_view(type_) or t.is_large_list_view(type_):
         return False
     names = [type_.field(at).name for at in range(type_.num_fields)]
     if t.is_map(type_) or len(set(names)) < len(names):
@@ -82,7 +80,7 @@ def plain(array: "pa.Array", place: Place) -> "pa.Array":
         return _of_pandas(array, place)
     if is_plain(array.type):
         return array
-    if pa.types.is_nested(array.type) and _holds(array, place):
+    if pa.types.is_nested(array.type) and _needs_json(array, place):
         return json_array(array, place)
     return _plain(array, place)
 
@@ -99,7 +97,9 @@ def _plain(array: Any, place: Place) -> Any:
         return _taken(_plain(array.dictionary, place), array.indices)
     if t.is_run_end_encoded(type_):
         return _runs(array, place)
-    return _nested(array, place) if t.is_nested(type_) else _flat(array, place)
+    if t.is_nested(type_):
+        return _nested(array, place)
+    return _flat(array, place)
 
 
 def _flat(array: Any, place: Place) -> Any:
@@ -107,10 +107,11 @@ def _flat(array: Any, place: Place) -> Any:
     from pyarrow import types as t
 
     type_ = array.type
-    if t.is_string_view(type_) or t.is_binary_view(
-        type_
-    ):  # of which Arrow can take, filter and compare none
-        return array.cast(pa.large_string() if t.is_string_view(type_) else pa.large_binary())
+    # Arrow can take, filter and compare no views.
+    if t.is_string_view(type_):
+        return array.cast(pa.large_string())
+    if t.is_binary_view(type_):
+        return array.cast(pa.large_binary())
     if t.is_float16(type_):
         return array.cast(pa.float32())
     if t.is_decimal(type_):
@@ -129,7 +130,7 @@ def _flat(array: Any, place: Place) -> Any:
 
 
 def _runs(array: Any, place: Place) -> Any:
-    """Return the value of each place in an array of runs, of which Arrow knows not all types."""
+    """Return the value of each place in an array of runs; Arrow does not know all their types."""
     import numpy as np
     import pyarrow as pa
 
@@ -147,10 +148,7 @@ def _taken(values: Any, places: Any) -> Any:
 
 
 def _storage(array: Any, place: Place) -> Any:
-    """Return what an extension's values are.
-
-    Of those whose storage says something else, what they say.
-    """
+    """Return what an extension's values stand for, which its storage may not say."""
     import pyarrow as pa
 
     name = extension_name(array.type)
@@ -164,22 +162,26 @@ def _storage(array: Any, place: Place) -> Any:
 
 
 def _of_pandas(array: Any, place: Place) -> Any:
-    """Return what pandas has written as an extension: a period is a number of periods, which says nothing alone."""
+    """Return what pandas has written as an extension.
+
+    A period is a number of periods there, which says nothing alone.
+    """
     import pyarrow as pa
 
-    name = extension_name(array.type) or place.extension
-    settings = (
-        array.type.__arrow_ext_serialize__() if extension_name(array.type) else place.of_extension
-    )
-    storage = array.storage if extension_name(array.type) else array
+    name = extension_name(array.type)
+    if name:
+        settings, storage = array.type.__arrow_ext_serialize__(), array.storage
+    else:
+        name, settings, storage = place.extension, place.of_extension, array
     if name == "pandas.interval":
         return with_closed_end(_plain(storage, place), _setting(settings, "closed"))
     if name != "pandas.period":
         return _plain(storage, place)
     import pandas as pd
 
-    periods = [None if one is None else str(pd.Period(ordinal=one, freq=_setting(settings, "freq"))) for one in
-               storage.to_pylist()]  # fmt: skip
+    period = partial(pd.Period, freq=_setting(settings, "freq"))
+    ordinals = storage.to_pylist()
+    periods = [None if one is None else str(period(ordinal=one)) for one in ordinals]
     return pa.array(periods, pa.string())
 
 
@@ -215,9 +217,8 @@ def _intervals(array: Any, place: Place) -> Any:
         raise place.error(
             f"{array.type} is a type whose values cannot be read.", hint="Cast it at the source."
         )
-    return pa.array(
-        [None if one is None else interval_text(*one) for one in array.to_pylist()], pa.string()
-    )
+    texts = [None if one is None else interval_text(*one) for one in array.to_pylist()]
+    return pa.array(texts, pa.string())
 
 
 # Lists, structs, maps
@@ -229,13 +230,11 @@ def _nested(array: Any, place: Place) -> Any:
 
     type_ = array.type
     if t.is_struct(type_):
+        if not type_.num_fields:
+            return array
         fields = [_inner(array.field(at), place) for at in range(type_.num_fields)]
         names = [type_.field(at).name for at in range(type_.num_fields)]
-        return (
-            pa.StructArray.from_arrays(fields, names=names, mask=array.is_null())
-            if fields
-            else array
-        )
+        return pa.StructArray.from_arrays(fields, names=names, mask=array.is_null())
     if t.is_map(type_):
         first, last = (array.offsets[at].as_py() for at in (0, -1))
         keys = _inner(array.keys.slice(first, last - first), place)
@@ -258,9 +257,9 @@ def _inner(array: Any, place: Place) -> Any:
 
 
 def _offsets(array: Any, *, large: bool) -> Any:
-    """Return where the values of each list begin once those of none but these are there.
+    """Return where the values of each list begin, once there are no others between them.
 
-    NULL for a NULL list.
+    For a list that is NULL, that is NULL, too.
     """
     import numpy as np
     import pyarrow as pa
@@ -277,8 +276,10 @@ def _offsets(array: Any, *, large: bool) -> Any:
     return pa.array(begins, mask=missing)
 
 
-def _holds(array: Any, place: Place) -> bool:
-    """Return whether only JSON has a place for a nested value: there is a union in it, or a map with a key twice.
+def _needs_json(array: Any, place: Place) -> bool:
+    """Return whether only JSON can hold a nested value.
+
+    That is one with a union in it, or a map with a key twice.
 
     Raises:
         DataError: A struct has two fields of one name, which no destination tells apart.
@@ -299,11 +300,11 @@ def _holds(array: Any, place: Place) -> bool:
                 str(type_),
                 hint="Rename one of them at the source.",
             )
-        return any(_holds(array.field(at), place) for at in range(type_.num_fields))
+        return any(_needs_json(array.field(at), place) for at in range(type_.num_fields))
     if t.is_map(type_):
-        return _repeats_keys(array) or _holds(array.items, place)
+        return _repeats_keys(array) or _needs_json(array.items, place)
     if t.is_nested(type_):
-        return _holds(array.flatten(), place)
+        return _needs_json(array.flatten(), place)
     return False
 
 
@@ -316,12 +317,9 @@ def _repeats_keys(maps: Any) -> bool:
     if not len(rows):
         return False
     keys = maps.keys.slice(int(begins[0]), len(rows))
+    table = pa.table({"row": rows, "key": keys})
     try:
-        pairs = (
-            pa.table({"row": rows, "key": keys})
-            .group_by(["row", "key"], use_threads=False)
-            .aggregate([])
-        )
+        pairs = table.group_by(["row", "key"], use_threads=False).aggregate([])
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # keys that are nested
         found = [(row, repr(key)) for row, key in zip(rows, keys.to_pylist(), strict=True)]
         return len(set(found)) < len(found)
@@ -363,14 +361,17 @@ def json_texts(array: Any, refused: Any) -> list[str | None]:
                 value = exact[row].as_py()
                 found.append(None if value is None else to_json(value))
             except (ValueError, TypeError, OverflowError) as error:
-                raise refused(
-                    shown(exact.slice(row, 1)) if value is None else value, error
-                ) from error
+                if value is None:  # Python has no such value
+                    value = shown(exact.slice(row, 1))
+                raise refused(value, error) from error
     return found
 
 
 def _spelled(array: Any) -> Any:
-    """Return nested values with a text in place of each time of day in nanoseconds, of which Python drops three."""
+    """Return nested values with a text in place of each time of day in nanoseconds.
+
+    Python would drop their last three digits.
+    """
     import pyarrow as pa
     from pyarrow import types as t
 
@@ -385,9 +386,8 @@ def _spelled(array: Any) -> Any:
         return pa.StructArray.from_arrays(fields, names=names, mask=array.is_null())
     if t.is_map(type_):
         first, last = (array.offsets[at].as_py() for at in (0, -1))
-        keys, items = (
-            _spelled(one.slice(first, last - first)) for one in (array.keys, array.items)
-        )
+        keys = _spelled(array.keys.slice(first, last - first))
+        items = _spelled(array.items.slice(first, last - first))
         return pa.MapArray.from_arrays(_offsets(array, large=False), keys, items)
     if t.is_union(type_):
         return array

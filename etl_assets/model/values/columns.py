@@ -59,15 +59,14 @@ def rows_to_arrow(
     Raises:
         DataError: A value cannot be stored exactly; names stream, field and value.
     """
-    return columns_to_arrow(
-        columns_of(rows, declared, stream=stream), declared, stream=stream, length=len(rows)
-    )
+    columns = columns_of(rows, declared, stream=stream)
+    return columns_to_arrow(columns, declared, stream=stream, length=len(rows))
 
 
 def columns_of(
     rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str
 ) -> dict[str, list[Any]]:
-    """Return the values of rows by field: the declared fields first, then those that only the rows have.
+    """Return the values of rows by field: the declared fields first, then the others.
 
     Raises:
         DataError: A field's name is no Unicode text.
@@ -96,14 +95,12 @@ def columns_of(
 
 
 def _columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    plain = set(map(type, rows)) <= {dict}  # a subclass may make up what it has not
+    plain = set(map(type, rows)) <= {dict}  # a subclass may make up what it does not have
     if plain and len(set(map(len, rows))) == 1:
         with suppress(KeyError):  # as many keys each, and all those of the first: the same keys
             return {name: list(map(itemgetter(name), rows)) for name in rows[0]}
-    return {
-        name: _column_of(rows, name, plain=plain)
-        for name in dict.fromkeys(chain.from_iterable(rows))
-    }
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return {name: _column_of(rows, name, plain=plain) for name in names}
 
 
 def _column_of(rows: Sequence[Mapping[str, Any]], name: str, *, plain: bool) -> list[Any]:
@@ -135,19 +132,17 @@ def columns_to_arrow(
     wrong: list[DataError] = []
     for name, values in columns.items():
         field = types.get(name)
-        try:
-            array = to_array(
-                values, field.type if field is not None else None, stream=stream, field=name
-            )
-        except DataError as error:
-            if field is None:
-                raise
-            wrong.append(error)
-            continue
+        if field is None:
+            array, metadata = to_array(values, None, stream=stream, field=name), None
+        else:
+            try:
+                array = to_array(values, field.type, stream=stream, field=name)
+            except DataError as error:
+                wrong.append(error)
+                continue
+            metadata = field.metadata
         arrays.append(array)
-        fields.append(
-            pa.field(name, array.type, metadata=field.metadata if field is not None else None)
-        )
+        fields.append(pa.field(name, array.type, metadata=metadata))
     if wrong:
         raise of_all_columns(wrong, columns, types, stream) from wrong[0].__cause__
     if not fields:
@@ -171,9 +166,8 @@ def to_array(
     if declared is not None:
         declared = logical(declared)
     if not column.kinds:
-        return pa.nulls(
-            len(values)
-        )  # what the column is, its first value tells, or the declared type
+        # The column's type is told by its first value, or is the declared one.
+        return pa.nulls(len(values))
     if declared is None or pa.types.is_null(declared):
         if column.kinds == {int}:
             with suppress(OverflowError):  # wider ones have their bounds looked at below
@@ -206,10 +200,7 @@ class _Column:
         self.kinds = set(map(type, values)) - {type(None)}
 
     def map(self, convert: Callable[[Any], Any]) -> list[Any]:
-        """Convert every value but None.
-
-        A ValueError or TypeError becomes an error that names the value.
-        """
+        """Convert every value but None; what cannot be is an error that names the value."""
         converted = []
         for value in self.values:
             try:
@@ -218,11 +209,9 @@ class _Column:
                 raise
             except (ValueError, TypeError, OverflowError, RecursionError) as error:
                 hint = error.hint if isinstance(error, TooLongError | NotFiniteError) else None
-                raise self.error(
-                    f"{str(error).rstrip('.')}." if str(error) else type(error).__name__,
-                    value,
-                    hint=hint,
-                ) from error
+                said = str(error).rstrip(".")
+                message = f"{said}." if said else type(error).__name__
+                raise self.error(message, value, hint=hint) from error
         return converted
 
     def first(self, wrong: Callable[[Any], bool]) -> Any:
@@ -231,7 +220,7 @@ class _Column:
     # The type
 
     def joined_type(self) -> "pa.DataType":
-        """Return the join over all values: what a stream without a schema gets."""
+        """Return the join over all values, which is what a column without a declared type gets."""
         import pyarrow as pa
 
         kinds = self.kinds
@@ -256,13 +245,13 @@ class _Column:
             bool: pa.bool_(),
             str: pa.string(),
             date: pa.date32(),
-            time: pa.time64("us"),
             timedelta: pa.duration("us"),
             bytes: pa.binary(),
         }
         kind = next(iter(self.kinds))
-        if kind is time and any(v is not None and v.utcoffset() is not None for v in self.values):
-            return pa.string()
+        if kind is time:
+            has_offset = any(v is not None and v.utcoffset() is not None for v in self.values)
+            return pa.string() if has_offset else pa.time64("us")
         return by_kind.get(kind) or pa.json_(pa.utf8())
 
     def _number_type(self) -> "pa.DataType":
@@ -276,11 +265,9 @@ class _Column:
             if max(-low - 1, high) < 2**63:
                 return pa.int64()
             largest = max(-low, high)
-            return (
-                pa.decimal128(len(str(largest)), 0)
-                if largest < 10**MAX_DECIMAL_DIGITS
-                else pa.string()
-            )
+            if largest >= 10**MAX_DECIMAL_DIGITS:
+                return pa.string()
+            return pa.decimal128(len(str(largest)), 0)
         if float in self.kinds or not all(isinstance(v, int) or v.is_finite() for v in present):
             return pa.float64() if all_exact_doubles(present) else pa.string()
         return _decimal_for(present) or pa.string()
@@ -288,9 +275,9 @@ class _Column:
     # A declared type
 
     def declared(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
-        """Build with the declared type.
+        """Build with the declared type, or a wider one for numbers and finer instants.
 
-        Widen it for numbers and finer instants; refuse what contradicts it.
+        What contradicts the type is refused.
         """
         from pyarrow import types as t
 
@@ -308,10 +295,7 @@ class _Column:
     def _refuse_unless(self, allowed: set[type], type_: "pa.DataType") -> None:
         if not self.kinds <= allowed:
             value = self.first(lambda v: type(v) not in allowed)
-            raise self.error(
-                f"{type(value).__name__} in a column declared {type_}.",
-                value,
-            )
+            raise self.error(f"{type(value).__name__} in a column declared {type_}.", value)
 
     def _declared_number(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
@@ -320,28 +304,23 @@ class _Column:
         if t.is_integer(type_) and self.kinds != {int} and all_whole(self.values):
             self.values = [None if value is None else int(value) for value in self.values]
             self.kinds = {int}
-        takes = (
-            {int}
-            if t.is_integer(type_)
-            else ({float, int} if t.is_floating(type_) else {Decimal, int})
-        )
-        if self.kinds <= takes:
+        if self.kinds <= _kinds_of(type_):
             try:
                 return self._numbers(type_)
             except (pa.ArrowInvalid, OverflowError):
                 pass  # a value does not fit exactly: widen below
-        needed = self._number_type()
-        if t.is_floating(type_) and self.kinds <= {float, int, Decimal}:
+        present = [value for value in self.values if value is not None]
+        if t.is_floating(type_):
             # Doubles are the narrowest type here: decimals that are exact doubles stay with it.
-            present = [v for v in self.values if v is not None]
-            exact = all_exact_doubles(present, whole=True)
-            return self.build(pa.float64() if exact else _decimal_for(present) or pa.string())
+            if all_exact_doubles(present, whole=True):
+                return self.build(pa.float64())
+            return self.build(_decimal_for(present) or pa.string())
+        needed = self._number_type()
         if t.is_decimal(type_) and float in self.kinds:
-            needed = _decimal_for([v for v in self.values if v is not None]) or pa.string()
-        exact = t.is_integer(type_) and t.is_floating(
-            needed
-        )  # the values themselves have been looked at
-        return self.build(needed if exact else merge_types(type_, needed))
+            needed = _decimal_for(present) or pa.string()
+        if t.is_integer(type_) and t.is_floating(needed):
+            return self.build(needed)  # all values are exact as doubles: that was looked at
+        return self.build(merge_types(type_, needed))
 
     def _declared_nested(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
@@ -350,14 +329,12 @@ class _Column:
             return self.build(pa.json_(pa.utf8()))  # Arrow would crash
         try:
             array = pa.array(self.values, type_)
-        except (
-            pa.ArrowException,
-            OverflowError,
-            UnicodeEncodeError,
-        ):  # of JSON inside of it Arrow makes no list
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+            # Such as JSON inside of it, of which Arrow makes no list.
             return self.build(pa.json_(pa.utf8()))
         # Arrow drops the keys of a dict that its struct does not name.
-        return array if array.to_pylist() == self.values else self.build(pa.json_(pa.utf8()))
+        is_whole = array.to_pylist() == self.values
+        return array if is_whole else self.build(pa.json_(pa.utf8()))
 
     # The array
 
@@ -375,7 +352,8 @@ class _Column:
         if t.is_timestamp(type_):
             return self._instants()
         if t.is_date(type_):
-            return array_of(self.values if self.kinds == {date} else self.map(to_date), type_)
+            days = self.values if self.kinds == {date} else self.map(to_date)
+            return array_of(days, type_)
         if t.is_time(type_):
             return self._times(type_)
         if is_uuid(type_):
@@ -383,24 +361,23 @@ class _Column:
         try:
             return array_of(self.values, type_)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            raise self.error(
-                f"does not fit {type_}: {error}", self.first(lambda _: True)
-            ) from error
+            first = self.first(lambda _: True)
+            raise self.error(f"does not fit {type_}: {error}", first) from error
 
     def _texts(self, convert: Callable[[Any], str]) -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
 
-        values = self.values if convert is to_text and self.kinds == {str} else self.map(convert)
+        are_texts = convert is to_text and self.kinds == {str}
+        values = self.values if are_texts else self.map(convert)
         try:
             array = array_of(values, pa.string())
         except UnicodeEncodeError as error:
             bad = next(v for v in values if v is not None and not _encodes(v))
-            raise self.error(
-                "holds an unpaired surrogate, which is no Unicode text.", bad
-            ) from error
-        return (
-            array if isinstance(array, pa.Array) else array.cast(pa.large_string()).combine_chunks()
-        )
+            message = "holds an unpaired surrogate, which is no Unicode text."
+            raise self.error(message, bad) from error
+        if isinstance(array, pa.Array):
+            return array
+        return array.cast(pa.large_string()).combine_chunks()  # too long for offsets of 32 bits
 
     def _numbers(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
@@ -412,20 +389,14 @@ class _Column:
         elif t.is_floating(type_) and Decimal in self.kinds:
             values = self.map(lambda v: float(v) if isinstance(v, Decimal) else v)
         array = decimals_of(values, type_) if t.is_decimal(type_) else array_of(values, type_)
-        if t.is_float32(type_):
-            sent = (None if value is None or value != value else value for value in values)  # noqa: PLR0124 - NaN
-            kept = (
-                None if value is None or value != value else value  # noqa: PLR0124 - NaN
-                for value in array.to_pylist()
-            )
-            if list(sent) != list(kept):
-                raise pa.ArrowInvalid(f"a value is not exact as {type_}")
+        if t.is_float32(type_) and _without_nan(values) != _without_nan(array.to_pylist()):
+            raise pa.ArrowInvalid(f"a value is not exact as {type_}")
         return array
 
     def _instants(self) -> "pa.Array | pa.ChunkedArray":
-        """Timestamps: with a zone as UTC, without one as they are.
+        """Return timestamps: with a zone as UTC, without one as they are.
 
-        Both, or finer than microseconds, as text.
+        Where some have one and some have none, or some are finer than microseconds, all are texts.
         """
         import pyarrow as pa
 
@@ -451,8 +422,22 @@ class _Column:
             return self._texts(to_text)
 
 
+def _kinds_of(type_: "pa.DataType") -> set[type]:
+    """Return which of Python's numbers a type of numbers may take as they are."""
+    from pyarrow import types as t
+
+    if t.is_integer(type_):
+        return {int}
+    return {float, int} if t.is_floating(type_) else {Decimal, int}
+
+
+def _without_nan(numbers: list[Any]) -> list[Any]:
+    """Return numbers with None in place of NaN, which is not equal to itself."""
+    return [number if number == number else None for number in numbers]  # noqa: PLR0124 - see above
+
+
 def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
-    """Parse ISO 8601 texts in one go; None when they are not all of one plain kind."""
+    """Parse ISO 8601 texts in one go; return None when they are not all of one plain kind."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -460,7 +445,8 @@ def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
         array = array_of(texts, pa.string())
     except UnicodeEncodeError:
         return None
-    if (pc.min(pc.utf8_length(array)).as_py() or 0) < len("2026-01-01T00:00"):
+    shortest = pc.min(pc.utf8_length(array)).as_py() or 0
+    if shortest < len("2026-01-01T00:00"):
         return None  # a date alone; Arrow would take it for local midnight
     for type_ in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
         try:
@@ -472,20 +458,27 @@ def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
 
 
 def is_before_year_one(times: "pa.Array") -> bool:
-    """Return whether a date or timestamp (in microseconds) is in the year 0, which Python does not have.
+    """Return whether a date or timestamp (in microseconds) is before the year 1.
 
-    Not every destination has that year either, and the others do not agree on which it is.
+    Python does not have those years. Not every destination has them either, and the others do not
+    agree on which they are.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    is_date = pa.types.is_date(times.type)
-    lowest = pc.min(times.cast(pa.int32() if is_date else pa.int64())).as_py()
-    return lowest is not None and lowest < FIRST_DAY * (1 if is_date else DAY_MICROSECONDS)
+    if pa.types.is_date(times.type):
+        numbers, first = times.cast(pa.int32()), FIRST_DAY
+    else:
+        numbers, first = times.cast(pa.int64()), FIRST_DAY * DAY_MICROSECONDS
+    lowest = pc.min(numbers).as_py()
+    return lowest is not None and lowest < first
 
 
 def _zones(values: Iterable[Any]) -> set[bool]:
-    """Return which kinds of date and time there are: with a zone (True), without one or a date alone (False)."""
+    """Return which kinds of date and time there are.
+
+    True is with a zone, False without one or a date alone.
+    """
     try:
         zones = set(map(attrgetter("tzinfo"), filter(None, values)))  # no date or time is false
     except AttributeError:  # a date alone has none
@@ -502,7 +495,7 @@ def _encodes(text: str) -> bool:
 
 
 def _holds_far_number(value: Any) -> bool:
-    """Return whether there is a number inside of a value whose exponent is beyond any decimal type of Arrow's."""
+    """Return whether a number inside of a value has an exponent beyond any of Arrow's decimals."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

@@ -1,4 +1,4 @@
-"""A pandas DataFrame as Arrow: what each of its dtypes stands for, where Arrow alone would say something else.
+"""A pandas DataFrame as Arrow: what each of its dtypes stands for, which Arrow alone may not say.
 
 Arrow gives the number of a period in place of the period, and stops at others with an error that
 names no column. What pandas calls missing (NaN, NaT, NA, None: `isna`) is NULL. A named index is
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
 UNNAMED = "DataFrame"
 """What errors call the stream of a frame that is not known to be of one yet."""
 _BY_VALUE = "OGc"
-"""Kinds of numpy's dtypes whose values are looked at one by one: objects, long doubles, complex numbers."""
+"""Kinds of numpy's dtypes whose values are looked at singly: objects, long and complex numbers."""
 
 
 def is_pandas(records: Any) -> bool:
-    """Return whether it is a DataFrame or a Series of pandas; it is not imported to find out."""
-    is_of_pandas = any(
-        one.__module__.partition(".")[0] == "pandas" for one in type(records).__mro__
-    )
+    """Return whether it is a DataFrame or Series of pandas, which is not imported to find out."""
+    libraries = {one.__module__.partition(".")[0] for one in type(records).__mro__}
+    is_of_pandas = "pandas" in libraries
     return is_of_pandas and hasattr(records, "to_numpy") and hasattr(records, "iloc")
 
 
 def table_of(frame: Any) -> "pa.Table":
     """Return a DataFrame, or a Series that has a name, as an Arrow table.
 
-    Its index first, where that is data.
+    Where its index is data, that comes first.
 
     Raises:
         DataError: A value cannot be stored, or two columns have one name; names the field, and
@@ -85,22 +84,22 @@ def _index(frame: Any, columns: list[str]) -> list[tuple[str, Any]]:
 
     index = frame.index
     names = list(index.names)
-    if names == [None] and (
-        isinstance(index, pd.RangeIndex) or pd.api.types.is_integer_dtype(index.dtype)
-    ):
-        # rows as they were numbered, perhaps before some were left out or put into another order
+    is_numbering = isinstance(index, pd.RangeIndex) or pd.api.types.is_integer_dtype(index.dtype)
+    if names == [None] and is_numbering:
+        # Rows as they were numbered, perhaps before some were left out or put into another order.
         return []
-    several = len(names) > 1
+    unnamed = [f"level_{at}" for at in range(len(names))] if len(names) > 1 else ["index"]
     found = []
     for at, name in enumerate(names):
-        told = str(name) if name is not None else (f"level_{at}" if several else "index")
+        told = unnamed[at] if name is None else str(name)
         if told in columns:
             raise DataError(
                 "the DataFrame has a column of this name, and its index has it, too.",
                 stream=UNNAMED,
                 field=told,
                 value=names,
-                hint="Rename the index (df.rename_axis('...')), or leave it out (df.reset_index(drop=True)).",
+                hint="Rename the index (df.rename_axis('...')), or leave it out "
+                "(df.reset_index(drop=True)).",
             )
         found.append((told, index.get_level_values(at).to_series(index=range(len(index)))))
     return found
@@ -119,11 +118,9 @@ def _array(series: Any, name: str) -> Any:
     if kind == "SparseDtype":
         return _array(series.sparse.to_dense(), name)
     if kind == "PeriodDtype":
-        gone = series.isna()
-        return pa.array(
-            [None if none else str(one) for one, none in zip(series, gone, strict=True)],
-            pa.string(),
-        )
+        pairs = zip(series, series.isna(), strict=True)
+        texts = [None if is_missing else str(period) for period, is_missing in pairs]
+        return pa.array(texts, pa.string())
     if kind == "IntervalDtype":
         return _intervals(series, name)
     if kind == "CategoricalDtype":
@@ -137,31 +134,27 @@ def _array(series: Any, name: str) -> Any:
 
 
 def _by_value(series: Any, name: str) -> Any:
-    values = [
-        None if gone is True else value for value, gone in zip(series, series.isna(), strict=True)
-    ]
+    pairs = zip(series, series.isna(), strict=True)
+    values = [None if is_missing is True else value for value, is_missing in pairs]
     return to_array(values, None, stream=UNNAMED, field=name)
 
 
 def _intervals(series: Any, name: str) -> Any:
     import pyarrow as pa
 
-    left, right = (
-        _array(one.to_series(index=range(len(series))), name)
-        for one in (series.array.left, series.array.right)
-    )
-    ends = pa.StructArray.from_arrays(
-        [left, right], names=["left", "right"], mask=pa.array(series.isna().to_numpy())
-    )
+    rows = range(len(series))
+    left = _array(series.array.left.to_series(index=rows), name)
+    right = _array(series.array.right.to_series(index=rows), name)
+    missing = pa.array(series.isna().to_numpy())
+    ends = pa.StructArray.from_arrays([left, right], names=["left", "right"], mask=missing)
     return with_closed_end(ends, str(series.dtype.closed))
 
 
 def _categories(series: Any, name: str) -> Any:
     import pyarrow as pa
 
-    categories = _array(
-        series.cat.categories.to_series(index=range(len(series.cat.categories))), name
-    )
+    known = series.cat.categories
+    categories = _array(known.to_series(index=range(len(known))), name)
     if isinstance(categories, pa.ChunkedArray):
         categories = categories.combine_chunks()
     codes = series.cat.codes.to_numpy()

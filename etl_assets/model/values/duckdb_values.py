@@ -1,4 +1,4 @@
-"""DuckDB's values on their way to Arrow: the types that its own Arrow would change are cast to texts before."""
+"""DuckDB's values on their way to Arrow: types that its Arrow would change are cast to texts."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,17 +39,20 @@ WHOLE = {"hugeint", "uhugeint", "bignum"}
 """Whole numbers of more digits than Arrow's decimals have, which come out as other numbers."""
 
 NESTED = {"list", "array", "struct", "map", "union"}
+_ALSO_READABLE = {"decimal", "timestamp with time zone", '"null"', "null", "sqlnull"}
+"""Types without one name in Arrow, whose values Arrow has all the same."""
 
 
 def is_relation(records: Any) -> bool:
-    """Return whether it is a relation of DuckDB's; it is not imported to find out."""
+    """Return whether it is a relation of DuckDB's; DuckDB is not imported to find out."""
     return type(records).__name__ == "DuckDBPyRelation"
 
 
 def table_of_relation(relation: Any) -> "pa.Table":
-    """Return the rows of a relation, with values that Arrow would change as texts, whole numbers as decimals.
+    """Return the rows of a relation, with texts in place of values that Arrow would change.
 
-    An interval stays one: what becomes of it is the same as of any other in Arrow.
+    Whole numbers of any length become decimals where they fit. An interval stays one: the same
+    becomes of it as of any other in Arrow.
     """
     import pyarrow as pa
 
@@ -66,8 +69,12 @@ def table_of_relation(relation: Any) -> "pa.Table":
 
 
 def _shown(name: str, cast: str | None) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
+    quoted = _quoted(name)
     return quoted if cast is None else f"CAST({quoted} AS {cast}) AS {quoted}"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _whole(texts: "pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
@@ -80,28 +87,18 @@ def _whole(texts: "pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
 
 
 def readable(declared: Any) -> str | None:
-    """Return the type to cast to before Arrow has the values.
-
-    None where they are those of Arrow as they are.
-    """
+    """Return the type to cast to before Arrow has the values, or None if they can stay."""
     name = str(declared.id)
     if name == "struct" and not all(of for of, _ in declared.children):
         return "VARCHAR"  # what Arrow could not tell apart
     if name in NESTED:
-        inner = [
-            (of, child, readable(child)) for of, child in declared.children if hasattr(child, "id")
-        ]
-        return (
-            None if all(cast is None for _, _, cast in inner) else _renewed(declared, name, inner)
-        )
-    known = name in ARROW_TYPES or name in {
-        "decimal",
-        "timestamp with time zone",
-        '"null"',
-        "null",
-        "sqlnull",
-    }
-    return None if known else "VARCHAR"
+        types = [(of, child) for of, child in declared.children if hasattr(child, "id")]
+        inner = [(of, child, readable(child)) for of, child in types]
+        if all(cast is None for _, _, cast in inner):
+            return None
+        return _renewed(declared, name, inner)
+    is_known = name in ARROW_TYPES or name in _ALSO_READABLE
+    return None if is_known else "VARCHAR"
 
 
 def _renewed(declared: Any, name: str, inner: Sequence[tuple[str, Any, str | None]]) -> str:
@@ -112,11 +109,11 @@ def _renewed(declared: Any, name: str, inner: Sequence[tuple[str, Any, str | Non
         return f"{types[0]}[{dict(declared.children)['size']}]"
     if name == "map":
         return f"MAP({types[0]}, {types[1]})"
-    # A union's first child is the number of the one that it holds.
-    named = [
-        (of, type_)
-        for (of, _, _), type_ in zip(inner, types, strict=True)
-        if not (name == "union" and not of)
-    ]
-    quoted = ", ".join(f'"{of.replace(chr(34), 2 * chr(34))}" {type_}' for of, type_ in named)
-    return f"{'UNION' if name == 'union' else 'STRUCT'}({quoted})"
+    named = [(of, type_) for (of, _, _), type_ in zip(inner, types, strict=True)]
+    word = "STRUCT"
+    if name == "union":
+        word = "UNION"
+        # Its first child has no name: it is the number of the one that a value is of.
+        named = [(of, type_) for of, type_ in named if of]
+    quoted = ", ".join(f"{_quoted(of)} {type_}" for of, type_ in named)
+    return f"{word}({quoted})"

@@ -11,7 +11,7 @@ EXACT_DOUBLE = 2**53
 
 
 def all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
-    """Return whether each number is a whole one, a double one that stands for no other whole number either."""
+    """Return whether each number is whole, and a double so small that it is no other whole one."""
     for number in numbers:
         if isinstance(number, float):
             if not (number.is_integer() and abs(number) <= EXACT_DOUBLE):
@@ -22,14 +22,16 @@ def all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
 
 
 def _is_whole(number: Decimal) -> bool:
-    """Return whether a decimal is a whole number that is within the limits of digits and of zeros."""
+    """Return whether a decimal is a whole number within the limits of digits and of zeros."""
     if not number.is_finite() or not -MAX_ZEROS <= number.adjusted() < MAX_DECIMAL_DIGITS:
         return False
     return number == number.to_integral_value()
 
 
 def all_exact_doubles(numbers: Iterable[int | float | Decimal], *, whole: bool = False) -> bool:
-    """Return whether each number is what a double holds: integers exactly, decimals as the double's shortest text.
+    """Return whether each number is what a double holds.
+
+    Integers must be exact, decimals the double's shortest text.
 
     Args:
         numbers: The numbers.

@@ -1,13 +1,11 @@
 """Single values of numpy and pandas, and keys that are no text: what they stand for.
 
-Neither library is imported here.
-
-numpy's own way out of an array or a scalar (`tolist`, `item`) gives a number where Python has no
-such date, and loses the names of a record's fields; of a long double it gives the long double
-again.
+Neither library is imported here. numpy's own way out of an array or a scalar (`tolist`, `item`)
+gives a number where Python has no such date, and loses the names of a record's fields; of a long
+double it gives the long double again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,9 +14,7 @@ _LENGTHS = frozenset({"W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as
 
 
 def foreign_value(value: Any) -> Any:
-    """Return the value of Python's own types that one of numpy's or pandas' stands for.
-
-    Itself if there is none.
+    """Return what a value of numpy's or pandas' stands for in Python; any other as it is.
 
     Raises:
         TypeError: Python has no such value.
@@ -92,10 +88,10 @@ def _double(value: Any) -> float:
 
 
 def refuse_equal_keys(value: Any) -> None:
-    """Refuse a dict that has two keys of one text, such as 1 and "1": JSON would have the key twice.
+    """Refuse a dict with two keys of one text, such as 1 and "1": JSON would have the key twice.
 
     Raises:
-        ValueError: It has, or one inside of it; names the key.
+        ValueError: It has such keys, or one inside of it has; names the key.
     """
     waiting = [value]
     while waiting:
@@ -105,15 +101,20 @@ def refuse_equal_keys(value: Any) -> None:
             if len(set(texts)) < len(texts):
                 twice = next(text for at, text in enumerate(texts) if text in texts[:at])
                 raise ValueError(
-                    f"two keys of one object are {twice!r} as text, and JSON has only texts for keys"
+                    f"two keys of one object are {twice!r} as text, and JSON has only texts for "
+                    "keys"
                 )
-            waiting += [
-                inner for inner in one.values() if isinstance(inner, Mapping | list | tuple)
-            ]
+            inside: Iterable[Any] = one.values()
         elif isinstance(one, list | tuple):
-            waiting += [inner for inner in one if isinstance(inner, Mapping | list | tuple)]
+            inside = one
+        else:
+            continue
+        waiting += [inner for inner in inside if isinstance(inner, Mapping | list | tuple)]
 
 
 def _key(key: Any) -> str:
-    known = {None: "null", True: "true", False: "false"}
-    return known[key] if key is None or isinstance(key, bool) else str(key)
+    if key is None:
+        return "null"
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return str(key)

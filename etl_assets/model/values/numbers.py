@@ -34,13 +34,14 @@ class TooLongError(ValueError):
 def is_far(value: Decimal) -> bool:
     """Return whether a number's exponent stands for more zeros than are written out.
 
-    Costs the same for any number.
+    It costs the same for any number.
     """
-    # Of a number that is written with that many digits, zeros are none of the exponent's.
-    if -MAX_ZEROS <= value.adjusted() <= MAX_ZEROS or not value.is_finite():
+    size = value.adjusted()
+    if -MAX_ZEROS <= size <= MAX_ZEROS or not value.is_finite():
         return False
     exponent = value.as_tuple().exponent
-    return isinstance(exponent, int) and (exponent > MAX_ZEROS or value.adjusted() < -MAX_ZEROS)
+    # A number that is written with so many digits is large as well, but has no zeros to add.
+    return isinstance(exponent, int) and (exponent > MAX_ZEROS or size < -MAX_ZEROS)
 
 
 def plain_text(value: Decimal) -> str:
@@ -54,7 +55,8 @@ def plain_text(value: Decimal) -> str:
     if is_far(value):
         raise TooLongError(
             f"its exponent stands for more than {MAX_ZEROS:,} zeros, which are not written out",
-            hint="Correct it in the source; a field that is declared as JSON (`{}`) keeps it as it is written.",
+            hint="Correct it in the source; a field that is declared as JSON (`{}`) keeps it as it "
+            "is written.",
         )
     return f"{value:f}"
 
@@ -76,7 +78,7 @@ def decimal_of(text: str) -> Decimal:
     """Read a number exactly.
 
     Raises:
-        ValueError: It is none, too long, or its exponent is beyond what `Decimal` holds.
+        ValueError: It is no number, too long, or its exponent is beyond what `Decimal` holds.
     """
     if len(text) > MAX_NUMBER_CHARACTERS:
         raise ValueError(f"a number of more than {MAX_NUMBER_CHARACTERS:,} characters")

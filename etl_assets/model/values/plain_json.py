@@ -1,7 +1,4 @@
-"""JSON texts of plain values, written at speed.
-
-Whatever is not plain is for a slower encoder, or an error's search.
-"""
+"""JSON texts of plain values, written at speed; other values are for a slower encoder."""
 
 from decimal import Decimal
 from math import isfinite
@@ -17,10 +14,10 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def plain_json(container: dict[str, Any] | list[Any]) -> str | None:
-    """Return the compact JSON text of a dict or list of JSON's own types, every digit kept.
+    """Return the compact JSON text of a dict or list of JSON's own types, or None.
 
-    None where something else is in it, or what JSON cannot hold (NaN, an unpaired surrogate), or an
-    integer of more than 64 bits, or it is deeply nested.
+    Every digit is kept. It is None where something else is in it, or what JSON cannot hold (NaN, an
+    unpaired surrogate), or an integer of more than 64 bits, or it is deeply nested.
     """
     try:
         return _encoder.encode(container).decode() if _is_plain(container, 1) else None
@@ -35,10 +32,10 @@ def _is_plain(container: Any, depth: int) -> bool:
         return False
     if type(container) is dict and not set(map(type, container)) <= {str}:
         return False
-    if not kinds.isdisjoint(_MAYBE_INFINITE) and not all(
-        isfinite(v) for v in values if type(v) in _MAYBE_INFINITE
-    ):
-        return False
-    return kinds.isdisjoint(_CONTAINERS) or all(
-        _is_plain(v, depth + 1) for v in values if type(v) in _CONTAINERS
-    )
+    if not kinds.isdisjoint(_MAYBE_INFINITE):
+        numbers = (value for value in values if type(value) in _MAYBE_INFINITE)
+        if not all(map(isfinite, numbers)):
+            return False
+    if kinds.isdisjoint(_CONTAINERS):
+        return True
+    return all(_is_plain(value, depth + 1) for value in values if type(value) in _CONTAINERS)

@@ -1,4 +1,4 @@
-"""A DataFrame or Series of polars as Arrow, with the types that the Arrow of polars itself has no right word for.
+"""A DataFrame or Series of polars as Arrow, with types for which polars itself has no right one.
 
 Objects would come out as addresses in memory; integers of 128 bits are of a format that only polars
 reads.
@@ -20,11 +20,9 @@ _UNKNOWN = _WIDE | {"Object"}
 
 
 def is_polars(records: Any) -> bool:
-    """Return whether it is a DataFrame or a Series of polars; it is not imported to find out."""
-    is_of_polars = any(
-        one.__module__.partition(".")[0] == "polars" for one in type(records).__mro__
-    )
-    return is_of_polars and hasattr(records, "to_arrow")
+    """Return whether it is a DataFrame or Series of polars, which is not imported to find out."""
+    libraries = {one.__module__.partition(".")[0] for one in type(records).__mro__}
+    return "polars" in libraries and hasattr(records, "to_arrow")
 
 
 def table_of_polars(frame: Any) -> "pa.Table":
@@ -48,10 +46,8 @@ def table_of_polars(frame: Any) -> "pa.Table":
         return pa.table(frame)
     names = frame.columns
     kept = pa.table(frame.drop([one.name for one in wrong]))
-    arrays = {
-        **dict(zip(kept.column_names, kept.columns, strict=True)),
-        **{one.name: _array(one) for one in wrong},
-    }
+    arrays = dict(zip(kept.column_names, kept.columns, strict=True))
+    arrays.update({one.name: _array(one) for one in wrong})
     return pa.table({name: arrays[name] for name in names})
 
 

@@ -1,4 +1,4 @@
-"""Single values: what a value stands for, its JSON and text forms, and the strict reading of dates and times."""
+"""Single values: what they stand for, their JSON and text forms, and times read strictly."""
 
 import base64
 import re
@@ -37,10 +37,7 @@ class NotFiniteError(ValueError):
 
 
 class FinerError(Exception):
-    """A date or time has digits, or an offset, that the column's type does not keep.
-
-    Its text does.
-    """
+    """A date or time has digits or an offset that its text keeps and its column does not."""
 
 
 def plain_value(value: Any) -> Any:
@@ -102,9 +99,7 @@ def _plain_duration(value: timedelta) -> timedelta:
 
 
 def to_text(value: Any) -> str:
-    """Return a value's text: what it becomes in a column of text.
-
-    Exact: nothing can be told from it that was not so.
+    """Return a value's exact text: what it becomes in a column of text.
 
     Raises:
         ValueError: A number is too long to be written.
@@ -132,10 +127,10 @@ def to_text(value: Any) -> str:
 
 
 def to_json(value: Any) -> str:
-    """Return a value's JSON text: numbers keep every digit, text is not escaped more than JSON asks for.
+    """Return a value's JSON text: numbers keep every digit, texts only the escapes that they need.
 
     Raises:
-        ValueError: NaN or Infinity, which JSON has not; nested too deep.
+        ValueError: NaN or Infinity, which JSON does not have; nested too deep.
         TypeError: Something inside has no JSON form.
     """
     plain = plain_json(value) if type(value) in {dict, list} else None
@@ -214,18 +209,21 @@ def to_time(value: Any) -> time:
     match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if not match:
         raise ValueError("not a time of day (HH:MM:SS)")
-    whole_day = match["h"] == "24" and not value.strip().replace(":", "").strip("0.,").replace(
-        "24", "", 1
-    )
-    if match["zone"] or whole_day:
+    if match["zone"] or _is_whole_day(match):
         raise FinerError
     return _time(match)
 
 
-def to_instant(value: Any) -> datetime:
-    """Read a date and time, strictly.
+def _is_whole_day(clock: re.Match[str]) -> bool:
+    """Return whether a time of day is 24:00, the end of the day."""
+    rest = "".join(clock[part] or "" for part in ("m", "s", "f"))
+    return clock["h"] == "24" and not rest.strip("0")
 
-    Without an offset it stays naive. A date alone is its midnight in UTC.
+
+def to_instant(value: Any) -> datetime:
+    """Read a date and time, strictly; without an offset it stays naive.
+
+    A date alone is its midnight in UTC.
 
     Raises:
         FinerError: It has digits beyond microseconds that are not zero.
@@ -259,5 +257,7 @@ def _time(match: re.Match[str]) -> time:
     fraction = match["f"] or ""
     if fraction[MICROSECOND_DIGITS:].strip("0"):
         raise FinerError
-    micros = int(fraction[:MICROSECOND_DIGITS].ljust(MICROSECOND_DIGITS, "0")) if fraction else 0
-    return time(int(match["h"]), int(match["m"]), int(match["s"] or 0), micros)
+    microseconds = 0
+    if fraction:
+        microseconds = int(fraction[:MICROSECOND_DIGITS].ljust(MICROSECOND_DIGITS, "0"))
+    return time(int(match["h"]), int(match["m"]), int(match["s"] or 0), microseconds)

@@ -1,4 +1,4 @@
-"""The days and moments that are stored, and the text of those that have no type: what Arrow itself does not look at.
+"""The days and moments that can be stored, and the texts of those that no type has.
 
 Arrow keeps any number as a date, a moment or a time of day. The largest and the smallest stand for
 infinity in some databases, and make others stop with an error that names no field; a time of day of
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LAST_YEAR = 9999
-"""The last that Python and most databases have; the first is 1."""
+"""The last year that Python and most databases have; the first is 1."""
 LAST_WRITTEN_YEAR = 32_767
-"""The last that Arrow writes as text."""
+"""The last year that Arrow writes as text."""
 DAY_MICROSECONDS = 86_400_000_000
 _DAYS_BEFORE_1970 = 719_162
 _DAYS = (2 - 2**31, 2**31 - 2)
-"""What every count of days that is a date to somebody lies between.
+"""The lowest and the highest count of days that is a date to anybody.
 
-The others stand for infinity, or for nothing.
+Those beyond stand for infinity, or for nothing.
 """
 _MOMENTS = {"us": (-9_223_372_022_400_000_000, 2**63 - 2), "ns": (2 - 2**63, 2**63 - 2)}
 _UNITS_OF_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": DAY_MICROSECONDS, "ns": 86_400_000_000_000}
@@ -30,10 +30,7 @@ _UNITS_OF_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": DAY_MICROSECONDS, "ns": 
 
 @lru_cache(256)
 def bounds(type_: "pa.DataType") -> tuple[int, int] | None:
-    """Return the lowest and the highest number that a date, moment or time of day can have.
-
-    None for other types.
-    """
+    """Return the lowest and the highest number of a date, moment or time of day, or None."""
     from pyarrow import types as t
 
     if t.is_date32(type_):
@@ -63,10 +60,7 @@ def _days_before(year: int) -> int:
 def number_beyond(
     times: "pa.Array | pa.ChunkedArray", low: int, high: int
 ) -> "pa.Array | pa.ChunkedArray | None":
-    """Return the first date, moment or time that is not between two numbers, as an array of one.
-
-    None if all are.
-    """
+    """Return the first date, moment or time beyond two numbers, as an array of one, or None."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -81,9 +75,7 @@ def number_beyond(
 def first_refused(
     column: Any, convert: Callable[[Any], object], refusals: tuple[type[Exception], ...]
 ) -> Any:
-    """Return the first value that cannot be converted, as an array of one.
-
-    Of few values all are tried.
+    """Return the first value that cannot be converted, as an array of one; it is found by halves.
 
     Args:
         column: An array that cannot be converted as a whole.
@@ -105,7 +97,7 @@ def first_refused(
 def shown(value: "pa.Array | pa.ChunkedArray") -> str | None:
     """Return the text of a value, given as an array of one, for an error.
 
-    Of one that has none what Arrow shows.
+    A nested value has none: it is as Arrow shows it.
     """
     import pyarrow as pa
 
@@ -128,8 +120,10 @@ def clock_text(microseconds: int) -> str:
 
 
 def interval_text(months: int, days: int, nanoseconds: int) -> str:
-    """Return an interval of months, days and nanoseconds, which have no common length, as ISO 8601 has it."""
+    """Return an interval as ISO 8601 has it; months, days and nanoseconds have no common length."""
     whole, fraction = divmod(abs(nanoseconds), 1_000_000_000)
     sign = "-" if nanoseconds < 0 else ""
-    seconds = f"{sign}{whole}" + (f".{fraction:09}".rstrip("0") if fraction else "")
+    seconds = f"{sign}{whole}"
+    if fraction:
+        seconds += f".{fraction:09}".rstrip("0")
     return f"P{months}M{days}DT{seconds}S"

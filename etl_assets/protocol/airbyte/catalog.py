@@ -31,14 +31,14 @@ class AirbyteStream(BaseModel):
         """Make it of one of our streams."""
         incremental = stream.method != "FULL_TABLE"
         paths = {name_of(path): path for path in key_paths_of(stream)}
+        primary_key = [paths.get(key, [key]) for key in stream.primary_key]
         return cls(
             name=stream.name,
             json_schema=stream.schema or {},
             supported_sync_modes=_MODES[incremental],
             source_defined_cursor=incremental or None,
             default_cursor_field=list(stream.cursor) or None,
-            source_defined_primary_key=[paths.get(key, [key]) for key in stream.primary_key]
-            or None,
+            source_defined_primary_key=primary_key or None,
             namespace=stream.namespace,
         )
 
@@ -84,11 +84,8 @@ class ConfiguredAirbyteCatalog(BaseModel):
     @classmethod
     def of(cls, streams: Iterable[Stream], *, full_refresh: bool = False) -> Self:
         """Make it of some of our streams."""
-        return cls(
-            streams=[
-                ConfiguredAirbyteStream.of(stream, full_refresh=full_refresh) for stream in streams
-            ]
-        )
+        made = [ConfiguredAirbyteStream.of(one, full_refresh=full_refresh) for one in streams]
+        return cls(streams=made)
 
 
 class StreamDescriptor(BaseModel):

@@ -20,12 +20,22 @@ from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 
 ENTRY = "airbyte_stream"
-"""The key of a catalog entry under which the stream's own description is kept, as the source gave it."""
+"""The key of a catalog entry under which the source's own description of the stream is kept."""
 REFRESH_DONE = "__ab_full_refresh_sync_complete"
-"""In a stream's state: given back, the stream would read nothing."""
-TYPES = frozenset({
-    "RECORD", "STATE", "LOG", "SPEC", "CONNECTION_STATUS", "CATALOG", "TRACE", "CONTROL", "DESTINATION_CATALOG"
-})  # fmt: skip
+"""A key of a stream's state: if that is given back, the stream reads nothing."""
+TYPES = frozenset(
+    {
+        "RECORD",
+        "STATE",
+        "LOG",
+        "SPEC",
+        "CONNECTION_STATUS",
+        "CATALOG",
+        "TRACE",
+        "CONTROL",
+        "DESTINATION_CATALOG",
+    }
+)
 
 
 class Record(msgspec.Struct, gc=False):
@@ -87,18 +97,12 @@ def _records(messages: Iterable[Message]) -> list[dict[str, Any] | None]:
 
 
 def _around(messages: Sequence[Message]) -> int:
-    """Count the keys around records: `type`, `record`, `stream`, `data`, and what may be missing."""
+    """Count the keys around records: `type`, `record`, `stream`, `data`, and others if there."""
     records = [message.record for message in messages if message.record is not None]
     missing = sum(
         [(one.namespace is None) + (one.meta is None) + (one.emitted_at is None) for one in records]
     )
-    inside = sum(
-        [
-            count_keys(one.meta)
-            for one in records
-            if one.meta is not None and type(one.meta) in {dict, list}
-        ]
-    )
+    inside = sum([count_keys(one.meta) for one in records if type(one.meta) in {dict, list}])
     return 7 * len(records) - missing + inside
 
 
@@ -118,18 +122,11 @@ def _from_document(document: Mapping[str, Any], line: bytes) -> Message:
     def raw(name: str) -> msgspec.Raw:
         if document.get(name) is None:
             return msgspec.Raw()
-        return msgspec.Raw(
-            simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode()
-        )
+        text = simplejson.dumps(document[name], use_decimal=True, allow_nan=True)
+        return msgspec.Raw(text.encode())
 
-    return Message(
-        kind,
-        None,
-        *(
-            raw(name)
-            for name in ("state", "trace", "log", "control", "spec", "connectionStatus", "catalog")
-        ),
-    )
+    parts = ("state", "trace", "log", "control", "spec", "connectionStatus", "catalog")
+    return Message(kind, None, *map(raw, parts))
 
 
 def key_of(descriptor: Any, line: object = None) -> StreamKey:
@@ -143,7 +140,7 @@ def key_of(descriptor: Any, line: object = None) -> StreamKey:
 def descriptor_of(key: StreamKey) -> dict[str, str]:
     """Return the `stream_descriptor` of a key."""
     namespace, name = key
-    return {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
 
 
 # Catalogs
@@ -160,27 +157,17 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
         raise ProtocolError("A stream of the catalog has no name.", line=shorten(dict(entry)))
     modes = entry.get("supported_sync_modes") or ["full_refresh"]
     cursor = [part for part in entry.get("default_cursor_field") or () if isinstance(part, str)]
-    incremental = "incremental" in modes and (
-        bool(entry.get("source_defined_cursor")) or bool(cursor)
-    )
+    has_cursor = bool(entry.get("source_defined_cursor")) or bool(cursor)
+    incremental = "incremental" in modes and has_cursor
     keys = [
         path for path in entry.get("source_defined_primary_key") or () if isinstance(path, list)
     ]
     schema = entry.get("json_schema")
     schema = schema if isinstance(schema, Mapping) else None
-    # A full table is replaced: a column for a key inside of another field would be there for
-    # nothing.
-    keyed = not any(
-        not path or (len(path) > 1 and (not incremental or cannot_be_key(schema, path)))
-        for path in keys
-    )
+    keyed = all(_is_key(path, schema, incremental=incremental) for path in keys)
+    method = "INCREMENTAL" if incremental else "FULL_TABLE"
     # The source keeps a bookmark of its own: none is ever derived from values.
-    own = (
-        {"forced-replication-method": "INCREMENTAL"}
-        if incremental
-        else {"forced-replication-method": "FULL_TABLE"}
-    )
-    metadata: dict[str, Any] = {**own, "selected": True}
+    metadata: dict[str, Any] = {"forced-replication-method": method, "selected": True}
     if cursor:
         metadata["valid-replication-keys"] = cursor[:1]
     return Stream(
@@ -188,26 +175,32 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
         namespace=entry.get("namespace") or None,
         schema=schema,
         primary_key=[name_of(path) for path in keys] if keyed else [],
-        replication_method="INCREMENTAL" if incremental else "FULL_TABLE",
+        replication_method=method,
         metadata=[{"breadcrumb": [], "metadata": metadata}],
         extra={ENTRY: {key: value for key, value in entry.items() if key != "json_schema"}},
     )
 
 
-def key_paths_of(stream: Stream) -> list[list[str]]:
-    """Return the paths of the primary key that the source says.
+def _is_key(path: list[str], schema: Mapping[str, Any] | None, *, incremental: bool) -> bool:
+    """Return whether rows can be merged by what is at a path."""
+    if len(path) <= 1:
+        return bool(path)
+    # A full table is replaced: a column for a key inside of another field would be there for
+    # nothing.
+    return incremental and cannot_be_key(schema, path) is None
 
-    A field of its own is a path of one name.
-    """
+
+def key_paths_of(stream: Stream) -> list[list[str]]:
+    """Return the paths of the primary key that the source says; a field is a path of one name."""
     paths = (stream.extra.get(ENTRY) or {}).get("source_defined_primary_key") or ()
     return [path for path in paths if isinstance(path, list)]
 
 
 def refuse_nested_key(stream: Stream) -> None:
-    """Refuse to append the rows of a stream whose primary key its source says, but inside of another field.
+    """Refuse to append the rows of a stream whose primary key is inside of another field.
 
-    It has no column by which they are merged, and appended rows would double with each change of
-    one of them.
+    There is no column to merge them by, and appended rows would double with each change of one of
+    them.
 
     Raises:
         ConfigError: The stream has such a key and no other; the error names it.
@@ -215,24 +208,21 @@ def refuse_nested_key(stream: Stream) -> None:
     if stream.primary_key or stream.unique_constraints:
         return
     paths = key_paths_of(stream)
-    if not any(len(path) != 1 for path in paths):
+    nested = [path for path in paths if len(path) > 1]
+    if all(len(path) == 1 for path in paths):
         return
-    why = next(
-        filter(None, (cannot_be_key(stream.schema, path) for path in paths if len(path) > 1)), None
-    )
-    name, key = stream.name, ", ".join(map(name_of, paths))
+    reasons = [cannot_be_key(stream.schema, path) for path in nested]
+    why = next((reason for reason in reasons if reason), None)
+    name, names = stream.name, [name_of(path) for path in paths]
     options = f'options={{"{name}": {{"write_strategy": "append"}}}}'
-    anew = (
-        ""
-        if why
-        else f'{{"primary_key": {json.dumps([name_of(path) for path in paths])}}} merges by it, '
-    )
+    anew = "" if why else f'{{"primary_key": {json.dumps(names)}}} merges by it, '
     raise ConfigError(
-        f"stream {name!r}: its primary key {key!r} is inside of another field, and "
+        f"stream {name!r}: its primary key {', '.join(names)!r} is inside of another field, and "
         f"{why or 'its catalog does not say that rows are merged by it'}.",
-        hint=f"Say how they are written: {options} of stream_assets() keeps every version of a row, {anew}"
-        f'{{"primary_key": "<a field of its own>"}} in its place merges by another key. In a script, that is '
-        f'read(write_strategy="append") or set_primary_key("{name}", "<a field of its own>").',
+        hint=f"Say how they are written: {options} of stream_assets() keeps every version of a "
+        f'row, {anew}{{"primary_key": "<a field of its own>"}} in its place merges by another key. '
+        f'In a script, that is read(write_strategy="append") or '
+        f'set_primary_key("{name}", "<a field of its own>").',
         stream=name,
     )
 
@@ -268,23 +258,33 @@ def _configured(
     entry = copied(stream.extra.get(ENTRY) or {})
     incremental = stream.method != "FULL_TABLE"
     if not entry.get("supported_sync_modes"):
-        entry["supported_sync_modes"] = ["full_refresh", *(["incremental"] if incremental else [])]
+        only_full = ["full_refresh"]
+        entry["supported_sync_modes"] = [*only_full, "incremental"] if incremental else only_full
     described = {**entry, "name": stream.name, "json_schema": copied(stream.schema or {})}
     if stream.namespace:
         described["namespace"] = stream.namespace
     chosen = list(cursor or stream.cursor or entry.get("default_cursor_field") or ())
     keys = entry.get("source_defined_primary_key") or [[name] for name in stream.primary_key]
-    return {
+    shared = {
         "stream": described,
-        "sync_mode": "incremental" if incremental else "full_refresh",
-        "cursor_field": chosen if incremental else [],
-        "destination_sync_mode": ("append_dedup" if keys else "append")
-        if incremental
-        else "overwrite",
         "primary_key": keys,
         "generation_id": generation,
-        "minimum_generation_id": 0 if incremental and not anew else generation,
         "sync_id": generation,
+    }
+    if not incremental:
+        return {
+            **shared,
+            "sync_mode": "full_refresh",
+            "cursor_field": [],
+            "destination_sync_mode": "overwrite",
+            "minimum_generation_id": generation,
+        }
+    return {
+        **shared,
+        "sync_mode": "incremental",
+        "cursor_field": chosen,
+        "destination_sync_mode": "append_dedup" if keys else "append",
+        "minimum_generation_id": generation if anew else 0,
     }
 
 
@@ -297,33 +297,34 @@ def state_key(state: Mapping[str, Any]) -> StreamKey:
 
 
 def state_input(state: SourceState, streams: Sequence[Stream]) -> Any:
-    """Return the document that a source gets as its state; None where there is none.
+    """Return the document that a source gets as its state, or None where there is none.
 
     Raises:
         ConfigError: The shared state is one blob, and only some streams are to be refreshed.
     """
-    wanted = {stream.key for stream in streams if stream.method != "FULL_TABLE"} - set(
-        state.refreshed
-    )
+    incremental = {stream.key for stream in streams if stream.method != "FULL_TABLE"}
+    wanted = incremental - set(state.refreshed)
     shared = state.shared
     if shared is not None and shared.get("type") == "LEGACY":
-        if wanted != {stream.key for stream in streams if stream.method != "FULL_TABLE"}:
+        if wanted != incremental:
             raise ConfigError(
-                "This source keeps one state for all its streams, from which one stream cannot be taken.",
+                "This source keeps one state for all its streams, from which one stream cannot be "
+                "taken.",
                 hint="Refresh all of its streams together.",
             )
         return shared.get("data")
     if shared is not None:
         return [_global_input(shared, state, wanted)]
     given = [
-        {
-            "type": "STREAM",
-            "stream": {"stream_descriptor": descriptor_of(key), "stream_state": dict(bookmark)},
-        }
+        {"type": "STREAM", "stream": _stream_state(key, bookmark)}
         for key, bookmark in state.streams.items()
         if key in wanted and not bookmark.get(REFRESH_DONE)
     ]
     return given or None
+
+
+def _stream_state(key: StreamKey, bookmark: Bookmark) -> dict[str, Any]:
+    return {"stream_descriptor": descriptor_of(key), "stream_state": dict(bookmark)}
 
 
 def _global_input(
@@ -335,7 +336,7 @@ def _global_input(
     kept = [one for one in states if key_of(one.get("stream_descriptor"), one) not in refreshed]
     there = {key_of(one.get("stream_descriptor"), one) for one in kept}
     kept += [
-        {"stream_descriptor": descriptor_of(key), "stream_state": dict(bookmark)}
+        _stream_state(key, bookmark)
         for key, bookmark in state.streams.items()
         if key in wanted and key not in there
     ]

@@ -1,8 +1,8 @@
-"""The rows of a Parquet file in batches of bounded size, however much a few bytes of the file stand for.
+"""The rows of a Parquet file in batches of bounded size, however much a few bytes stand for.
 
 Three things make a small file a large table: pages that were compressed well, values that refer to
 a long text of a dictionary, and values that share a long beginning. The headers of the pages bound
-all three before anything is unpacked (see `parquet_pages`). A row group that may become too large
+all three before anything is unpacked (see `pages.py`). A row group that may become too large
 is read as references to its dictionaries, its rows are measured by these, and only a few at a time
 become values.
 """
@@ -10,6 +10,7 @@ become values.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from etl_assets.protocol.parquet.int96 import FINER, FarMoments, exact, int96_columns
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RATIO_COUNTS_FROM = 256 * 1024 * 1024
-"""Less than this is no bomb, however small it was packed."""
+"""A file that unpacks to less than this is no bomb, however small it was packed."""
 AT_ONCE = 256 * 1024 * 1024
 """A row group whose batches may become larger than this is read as references first."""
 _FEW = 128
-"""A row group that so many safe batches hold is read in these: to look into its dictionaries would cost more."""
+"""A row group of at most so many safe batches is read in these.
+
+To look into its dictionaries would cost more.
+"""
 _NULLS = 10_000
-"""So many rows are looked through for the first that is not NULL, with which Arrow reads the dictionary."""
+"""How many rows are looked through for the first that is not NULL.
+
+Arrow reads the dictionary with it.
+"""
 _ELEMENT_BYTES = 4
 """What an element of a list takes at least.
 
@@ -39,10 +46,10 @@ class Bounds:
     """What may come out of a file.
 
     Args:
-        rows: Of a batch, at most.
-        batch_bytes: Of a batch, unless one row is larger.
-        row_bytes: Of a row.
-        file_bytes: Of all rows.
+        rows: The most rows of a batch.
+        batch_bytes: The most bytes of a batch, unless one row is larger.
+        row_bytes: The most bytes of a row.
+        file_bytes: The most bytes of all rows.
         too_large: Raises the error of a row that is too large, with its number, largest field, and
             its bytes.
         too_many: Raises the error of a file that holds more than `file_bytes`, with the field.
@@ -88,11 +95,9 @@ def batches_of(
         unpacked += group.size
         if unpacked > bounds.file_bytes:
             bounds.too_many(group.largest)
-        for batch in (
-            part
-            for whole in group.batches(bounds, before)
-            for part in _cut(whole, bounds.batch_bytes)
-        ):
+        whole = group.batches(bounds, before)
+        cut = partial(_cut, size=bounds.batch_bytes)
+        for batch in chain.from_iterable(map(cut, whole)):
             given += batch.nbytes
             if given > bounds.file_bytes:
                 bounds.too_many(_largest(batch))
@@ -121,39 +126,41 @@ class _Group:
         self._columns, self._options, self._far = columns, options, far
         group = parquet.metadata.row_group(at)
         self._rows = group.num_rows
-        chunks = [group.column(number) for number in range(group.num_columns)]
-        wanted = None if columns is None else set(columns)
         remote = not _is_local(file)
-        self._chunks = [
-            (number, chunk, pages_of(file, chunk, only_first=remote))
-            for number, chunk in enumerate(chunks)
-            if wanted is None
-            or chunk.path_in_schema.partition(".")[0] in wanted
-            or chunk.path_in_schema in wanted
-        ]
-        sizes = {
-            chunk.path_in_schema: self._size(number, pages) for number, chunk, pages in self._chunks
-        }
+        self._chunks = []
+        sizes: dict[str, int] = {}
+        for number in range(group.num_columns):
+            chunk = group.column(number)
+            if not _is_wanted(chunk.path_in_schema, columns):
+                continue
+            pages = pages_of(file, chunk, only_first=remote)
+            self._chunks.append((number, chunk, pages))
+            sizes[chunk.path_in_schema] = self._size(number, pages)
         self._unpacked = sum(pages.unpacked for _, _, pages in self._chunks)
         self.size = sum(sizes.values())
-        self.largest = max(sizes, key=sizes.__getitem__).partition(".")[0] if sizes else None
+        self.largest: str | None = None
+        if sizes:
+            self.largest = max(sizes, key=sizes.__getitem__).partition(".")[0]
 
     def _size(self, number: int, pages: Pages) -> int:
-        """Return what a column may take: one row of lists may have all its values, and Arrow reads no part of a row."""
-        each = max(_ELEMENT_BYTES, self._width(number)) if self._is_repeated(number) else 0
-        return pages.unpacked + pages.values * each
+        """Return what a column may take.
+
+        One row of lists may have all its values, and Arrow reads no part of a row.
+        """
+        if not self._is_repeated(number):
+            return pages.unpacked
+        return pages.unpacked + pages.values * max(_ELEMENT_BYTES, self._width(number))
 
     def _width(self, number: int) -> int:
-        """Return the bytes of each value of a column of fixed width; 0 for texts."""
+        """Return the bytes of each value of a column of fixed width, and 0 for texts."""
         return max(0, int(self._parquet.schema.column(number).length or 0))
 
     def _is_repeated(self, number: int) -> bool:
         return bool(self._parquet.schema.column(number).max_repetition_level)
 
     def batches(self, bounds: Bounds, before: int) -> Iterator["pa.RecordBatch"]:
-        rows = max(
-            1, min(bounds.rows, bounds.batch_bytes // max(1, self._unpacked // max(1, self._rows)))
-        )
+        row_bytes = max(1, self._unpacked // max(1, self._rows))
+        rows = max(1, min(bounds.rows, bounds.batch_bytes // row_bytes))
         # Neither of these can be read as references.
         each = sum(pages.prefixed + self._width(number) for number, _, pages in self._chunks)
         if each * rows > AT_ONCE:
@@ -178,7 +185,7 @@ class _Group:
     def _worst(
         self, referring: Mapping[str, tuple[int, Pages]], longest: Mapping[str, int], rows: int
     ) -> int:
-        """Return what a batch may take at most, with the longest text of each column in all places."""
+        """Return what a batch may take at most: each column's longest text in all places."""
         return sum(
             self._at_once(number, pages, rows) * longest[name]
             for name, (number, pages) in referring.items()
@@ -190,11 +197,10 @@ class _Group:
         return physical == "BYTE_ARRAY" and kind != "DECIMAL"
 
     def _at_once(self, number: int, pages: Pages, rows: int) -> int:
-        """Return how many values that refer to a dictionary a batch may have.
-
-        One row may have all of a list's.
-        """
-        return pages.by_reference if self._is_repeated(number) else min(rows, pages.by_reference)
+        """Return how many values that refer to a dictionary a batch may have."""
+        if self._is_repeated(number):
+            return pages.by_reference  # one row may have them all in its list
+        return min(rows, pages.by_reference)
 
     def _read(
         self, parquet: Any, rows: int, columns: Sequence[str] | None = None
@@ -207,9 +213,8 @@ class _Group:
             return found
         from pyarrow import parquet as pq
 
-        again = pq.ParquetFile(
-            self._file, metadata=self._parquet.metadata, **{**self._options, **FINER}
-        )
+        options = {**self._options, **FINER}
+        again = pq.ParquetFile(self._file, metadata=self._parquet.metadata, **options)
         finer = again.iter_batches(rows, row_groups=[self._at], columns=names, use_threads=False)
         return exact(found, finer, names, self._far)
 
@@ -225,29 +230,28 @@ class _Group:
         )
 
     def _longest(self, names: Sequence[str]) -> dict[str, int]:
-        """Return the length of the longest text in the dictionary of a column, where the first rows bring it along."""
+        """Return the length of the longest text in the dictionaries that the first rows bring."""
         entries = {chunk.path_in_schema: pages.entries for _, chunk, pages in self._chunks}
         missing = list(names)
         lengths: dict[str, int] = {}
         for rows in (1, _NULLS):
-            if (
-                missing
-                and (batch := next(self._read(self._again(missing), rows, missing), None))
-                is not None
-            ):
-                found = [one for column in batch.columns for one in _dictionaries(column)]
-                if len(found) == len(missing):
-                    for name, one in zip(self._in_order(missing), found, strict=True):
-                        if len(one.dictionary) >= entries[name]:  # else the dictionary comes later
-                            lengths[name] = _longest_in(one)
-                missing = [name for name in missing if name not in lengths]
+            if not missing:
+                break
+            batch = next(self._read(self._again(missing), rows, missing), None)
+            if batch is None:
+                continue
+            found = _dictionaries_in(batch)
+            if len(found) == len(missing):
+                for name, one in zip(self._in_order(missing), found, strict=True):
+                    if len(one.dictionary) >= entries[name]:  # else the dictionary comes later
+                        lengths[name] = _longest_in(one)
+            missing = [name for name in missing if name not in lengths]
         return lengths
 
     def _in_order(self, names: Sequence[str]) -> list[str]:
-        """Return names of columns in the order of the file, which Arrow gives them in."""
-        return [
-            chunk.path_in_schema for _, chunk, _ in self._chunks if chunk.path_in_schema in names
-        ]
+        """Return names of columns in the order of the file, which is Arrow's, too."""
+        in_file = [chunk.path_in_schema for _, chunk, _ in self._chunks]
+        return [name for name in in_file if name in names]
 
     def _measured(
         self, names: Sequence[str], rows: int, bounds: Bounds, before: int
@@ -257,9 +261,8 @@ class _Group:
         for batch in self._read(self._again(names), rows):
             schema = _types(self._parquet.schema_arrow, batch.schema)
             sizes = [row_sizes(column) for column in batch.columns]
-            most = AT_ONCE // max(
-                1, sum(_mean_in(one) for column in batch.columns for one in _dictionaries(column))
-            )
+            reserved = sum(map(_mean_in, _dictionaries_in(batch)))
+            most = AT_ONCE // max(1, reserved)
             ends = np.cumsum(np.sum(sizes, axis=0))
             start = 0
             while start < len(batch):
@@ -268,12 +271,18 @@ class _Group:
                 end = max(start + 1, min(end, start + most))
                 if int(ends[end - 1]) - base > bounds.row_bytes and end == start + 1:
                     widest = int(np.argmax([size[start] for size in sizes]))
-                    bounds.too_large(
-                        before + start + 1, batch.schema.names[widest], int(sizes[widest][start])
-                    )
+                    name, size = batch.schema.names[widest], int(sizes[widest][start])
+                    bounds.too_large(before + start + 1, name, size)
                 yield _decoded(batch.slice(start, end - start), schema)
                 start = end
             before += len(batch)
+
+
+def _is_wanted(path: str, columns: Sequence[str] | None) -> bool:
+    """Return whether a column, or the one that it is inside of, is read."""
+    if columns is None:
+        return True
+    return path in columns or path.partition(".")[0] in columns
 
 
 def _is_local(file: Any) -> bool:
@@ -286,30 +295,29 @@ def _is_local(file: Any) -> bool:
 
 def _largest(batch: "pa.RecordBatch") -> str | None:
     sizes = [column.nbytes for column in batch.columns]
-    return str(batch.schema.names[sizes.index(max(sizes))]) if sizes else None
+    if not sizes:
+        return None
+    return str(batch.schema.names[sizes.index(max(sizes))])
 
 
 def _types(wanted: "pa.Schema", found: "pa.Schema") -> "pa.Schema":
     import pyarrow as pa
 
-    # Moments may have come in nanoseconds.
-    return pa.schema(
-        [
-            field if pa.types.is_timestamp(field.type) else wanted.field(field.name)
-            for field in found
-        ],
-        metadata=found.metadata,
-    )
+    fields = []
+    for field in found:
+        # Moments may have come in nanoseconds.
+        is_moment = pa.types.is_timestamp(field.type)
+        fields.append(field if is_moment else wanted.field(field.name))
+    return pa.schema(fields, metadata=found.metadata)
 
 
 def _decoded(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":
     """Return rows with the values that they refer to."""
     import pyarrow as pa
 
-    return pa.RecordBatch.from_arrays(
-        [_values(column, field.type) for column, field in zip(batch.columns, schema, strict=True)],
-        schema=schema,
-    )
+    pairs = zip(batch.columns, schema, strict=True)
+    columns = [_values(column, field.type) for column, field in pairs]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _values(array: Any, type_: "pa.DataType") -> Any:
@@ -330,7 +338,7 @@ def _longest_in(array: Any) -> int:
 
 
 def _mean_in(array: Any) -> int:
-    """Return the mean length of a dictionary's values: Arrow reserves that much for each row that it decodes."""
+    """Return the mean length of a dictionary's values, which Arrow reserves for each row."""
     return int(array.dictionary.nbytes) // max(1, len(array.dictionary))
 
 
@@ -364,7 +372,12 @@ def _cut(batch: "pa.RecordBatch", size: int) -> Iterator["pa.RecordBatch"]:
         yield batch
 
 
+def _dictionaries_in(batch: "pa.RecordBatch") -> list[Any]:
+    return list(chain.from_iterable(map(_dictionaries, batch.columns)))
+
+
 def _dictionaries(array: Any) -> Iterator[Any]:
+    """Yield the arrays that refer to dictionaries of texts or bytes, wherever they are."""
     import pyarrow as pa
 
     kind = array.type
@@ -397,13 +410,11 @@ def row_sizes(array: Any) -> "np.ndarray[Any, Any]":
         offsets = array.offsets.to_numpy()
         return np.asarray(ends[offsets[1:]] - ends[offsets[:-1]], dtype=np.int64)
     if pa.types.is_fixed_size_list(kind):
-        elements = row_sizes(array.values)[array.offset * kind.list_size :][
-            : len(array) * kind.list_size
-        ]
+        first, count = array.offset * kind.list_size, len(array) * kind.list_size
+        elements = row_sizes(array.values)[first : first + count]
         return np.asarray(elements.reshape(len(array), kind.list_size).sum(axis=1), dtype=np.int64)
-    return np.full(
-        len(array), -(-getattr(kind, "bit_width", 8) // 8) if _is_fixed(kind) else 8, dtype=np.int64
-    )
+    bits = getattr(kind, "bit_width", 8) if _is_fixed(kind) else 64
+    return np.full(len(array), -(-bits // 8), dtype=np.int64)  # whole bytes
 
 
 def _numbers(lengths: Any) -> "np.ndarray[Any, Any]":

@@ -1,4 +1,4 @@
-"""Parquet's old INT96 moments, which Arrow reads as nanoseconds: those before 1677 and after 2262 become others.
+"""Parquet's old INT96 moments: as nanoseconds, those before 1677 or after 2262 become others.
 
 An INT96 is a day and the nanoseconds of that day. Arrow can make microseconds of it, which have all
 years but cut off what is finer, or nanoseconds, whose number overflows without a word. Read both
@@ -21,7 +21,7 @@ FINER = {"coerce_int96_timestamp_unit": "ns"}
 """How it is opened once more."""
 _PER_MICROSECOND = 1_000
 _NANOSECONDS = (-(2**63) // _PER_MICROSECOND + 1, (2**63 - 1) // _PER_MICROSECOND)
-"""Between which numbers of microseconds a moment has one of nanoseconds."""
+"""The lowest and the highest number of microseconds that a number of nanoseconds has room for."""
 
 
 FAR = "nanoseconds stand beside a moment before 1677 or after 2262, and no type holds both."
@@ -44,7 +44,7 @@ class FarMoment:
 
 
 class FarMoments:
-    """The far moments of a file, in whose places NULL stands, until somebody has taken note of them."""
+    """The far moments of a file, until somebody takes note of them; NULL stands in their places."""
 
     def __init__(self) -> None:
         self._found: list[FarMoment] = []
@@ -54,10 +54,7 @@ class FarMoments:
         self._found.append(FarMoment(row, field, value))
 
     def taken(self, start: int, stop: int) -> list[FarMoment]:
-        """Return those of some rows of the file, which are counted from `start`.
-
-        They are noted no longer.
-        """
+        """Return those of some rows of the file, counted from `start`, and forget them."""
         if not self._found:
             return []
         here = [replace(one, row=one.row - start) for one in self._found if start <= one.row < stop]
@@ -69,9 +66,8 @@ def int96_columns(parquet: Any, columns: Sequence[str] | None) -> list[str]:
     """Return the names of those columns of an open `ParquetFile` that have INT96 in them."""
     schema = parquet.schema
     found = [schema.column(at) for at in range(len(schema.names))]
-    names = dict.fromkeys(
-        one.path.partition(".")[0] for one in found if one.physical_type == "INT96"
-    )
+    int96 = [one for one in found if one.physical_type == "INT96"]
+    names = dict.fromkeys(one.path.partition(".")[0] for one in int96)
     return [name for name in names if columns is None or name in columns]
 
 
@@ -136,25 +132,20 @@ def _exact(micros: Any, nanos: Any, refuse: Callable[[int, str], None]) -> Any:
         return nanos
     for row, value in sorted(far.items()):
         refuse(row, value)
-    return nanos.take(
-        pa.array([None if row in far else row for row in range(len(nanos))], pa.int64())
-    )
+    kept = [None if row in far else row for row in range(len(nanos))]
+    return nanos.take(pa.array(kept, pa.int64()))
 
 
 def _far_rows(micros: Any) -> dict[int, str]:
-    """Return the first far moment of each row that has one, as text.
-
-    They are looked for by halves.
-    """
+    """Return the first far moment of each row that has one, as text; they are found by halves."""
     import pyarrow as pa
 
     found: dict[int, str] = {}
     spans = [(0, len(micros))]
     while spans:
         start, stop = spans.pop()
-        part = micros.take(
-            pa.array(range(start, stop), pa.int64())
-        )  # of a slice, what is inside would be that of all
+        # No slice: what is inside of that would still be that of all rows.
+        part = micros.take(pa.array(range(start, stop), pa.int64()))
         value = next((text for text in map(_far, _moments(part)) if text is not None), None)
         if value is None:
             continue
@@ -187,9 +178,8 @@ def _has_more(micros: Any, nanos: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    back = pc.multiply(
-        micros.cast(pa.int64()), _PER_MICROSECOND
-    )  # which overflows as the other number has
+    # The product overflows just as the number of nanoseconds has.
+    back = pc.multiply(micros.cast(pa.int64()), _PER_MICROSECOND)
     return bool(pc.any(pc.not_equal(back, nanos.cast(pa.int64()))).as_py())
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 _HEADER_BYTES = 4 * 1024
-"""So much is read for a header first; statistics may make it longer."""
+"""How much is read for a header at first; statistics may make it longer."""
 _LONGEST_HEADER = 16 * 1024 * 1024
-"""Arrow reads no longer one."""
+"""Arrow reads no longer header."""
 _DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_V2 = 0, 2, 3
 _DICTIONARY_ENCODINGS = (2, 8)
 _DELTA_BYTE_ARRAY = 7
@@ -83,10 +83,9 @@ def _believed(first: Pages, chunk: Any) -> Pages:
 
 def _headers(file: BinaryIO, chunk: Any) -> Iterator[dict[int, Any]]:
     at = chunk.data_page_offset
-    if (
-        chunk.dictionary_page_offset and 0 < chunk.dictionary_page_offset < at
-    ):  # as Arrow finds the first page
-        at = chunk.dictionary_page_offset
+    dictionary_at = chunk.dictionary_page_offset
+    if dictionary_at and 0 < dictionary_at < at:  # as Arrow finds the first page
+        at = dictionary_at
     size = file.seek(0, 2)
     while 0 <= at < size:
         header, length = _header(file, at)

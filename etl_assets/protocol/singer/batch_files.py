@@ -33,18 +33,20 @@ MAX_FILE_BYTES = 4 * 1024 * 1024 * 1024
 MAX_RATIO = 200
 """How many times its size it may unpack to."""
 PARQUET_ROWS = 10_000
-"""So many rows of a Parquet file are read at once."""
+"""How many rows of a Parquet file are read at once."""
 PARQUET_BYTES = 64 * 1024 * 1024
-"""So many bytes of it are read at once, unless one row has more."""
+"""How many bytes of it are read at once, unless one row has more."""
 PARQUET_ROW_BYTES = 256 * 1024 * 1024
 """The most that a row may have where values are read by reference."""
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 64 * 1024 * 1024
-"""So many records of a file of JSON lines, or bytes of them, are one batch."""
+"""How many records of a file of JSON lines, or bytes of them, are one batch."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _BUFFER = 256 * 1024
+_DAMAGE = (OSError, EOFError, ValueError, ArithmeticError, MemoryError, zlib.error)
+"""What is raised at damaged or cut files; Arrow's errors are among them."""
 
 
 class BatchFolder:
@@ -82,20 +84,16 @@ class BatchFolder:
         path = _path_in(url, stream)
         # Some programs write the characters of a path into a URL as they are: a '%' may be one of
         # the name.
-        spellings = [
-            self._below(one)
-            for one in dict.fromkeys((unquote(path, errors="surrogateescape"), path))
-        ]
-        names = [name for name in spellings if name is not None]
+        spellings = dict.fromkeys((unquote(path, errors="surrogateescape"), path))
+        names = [name for name in map(self._below, spellings) if name is not None]
+        elsewhere = f"is not below the folder {self._names[0]!r}"
         if not names:
-            raise self._refused(url, stream, f"is not below the folder {self._names[0]!r}")
+            raise self._refused(url, stream, elsewhere)
         for name in names:
             try:
                 return self._folder.open(name, one_name_only=True)
             except NotConfinedError as error:
-                raise self._refused(
-                    url, stream, f"is not below the folder {self._names[0]!r}: it {error}"
-                ) from None
+                raise self._refused(url, stream, f"{elsewhere}: it {error}") from None
             except FileNotFoundError:
                 continue
             except (OSError, UnicodeError) as error:
@@ -104,14 +102,15 @@ class BatchFolder:
         raise cannot_be_read(stream, f"its file {url!r} is not there")
 
     def _below(self, path: str) -> str | None:
-        """Cut the folder's own path off; None for a path that is elsewhere."""
+        """Cut the folder's own path off; return None for a path that is elsewhere."""
         if not path.startswith("/"):
             if self._relative_to is None:
                 return path
             path = os.path.normpath(f"{self._relative_to}/{path}")
-        return next(
-            (path[len(name) + 1 :] for name in self._names if path.startswith(f"{name}/")), None
-        )
+        for name in self._names:
+            if path.startswith(f"{name}/"):
+                return path[len(name) + 1 :]
+        return None
 
     def _refused(self, url: str, stream: str, why: str) -> ProtocolError:
         return cannot_be_read(stream, f"its file {url!r} {why}", hint=self._hint)
@@ -145,15 +144,16 @@ def _path_in(url: str, stream: str) -> str:
 
 
 def form_of(encoding: Mapping[str, Any], stream: str) -> tuple[str, bool]:
-    """Return the format of a BATCH message's files, `jsonl` or `parquet`, and whether they are gzipped.
+    """Return the format of a BATCH message's files, and whether they are gzipped.
 
     Raises:
-        ProtocolError: It is another.
+        ProtocolError: The format is neither `jsonl` nor `parquet`, or they are packed otherwise.
     """
     kind, compression = encoding.get("format"), encoding.get("compression")
-    if kind not in ("jsonl", "parquet") or compression not in (None, "", "none", "gzip"):
+    is_known = kind in ("jsonl", "parquet") and compression in (None, "", "none", "gzip")
+    if not is_known:
         raise cannot_be_read(stream, f"its encoding {dict(encoding)!r} is not known")
-    return kind, compression == "gzip"
+    return str(kind), compression == "gzip"
 
 
 @contextmanager
@@ -161,14 +161,7 @@ def damage_named(url: str, stream: str) -> Iterator[None]:
     """Turn what is said about damaged or cut files into an error that names the file."""
     try:
         yield
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        ArithmeticError,
-        MemoryError,
-        zlib.error,
-    ) as error:  # Arrow's are among them
+    except _DAMAGE as error:
         raise cannot_be_read(stream, f"its file {url!r} cannot be read: {error}") from error
 
 
@@ -217,8 +210,9 @@ def tables_of(
 
     def too_many(field: str | None) -> NoReturn:
         raise ValueError(
-            f"it unpacks to more than {most:,} bytes, most of them in the field {field!r}, and may be a bomb: "
-            f"its size is {size:,} bytes. If it is what it should be, let the tap write smaller files"
+            f"it unpacks to more than {most:,} bytes, most of them in the field {field!r}, and may "
+            f"be a bomb: its size is {size:,} bytes. If it is what it should be, let the tap write "
+            "smaller files"
         )
 
     far, refusals, before = FarMoments(), Refusals(), 0
@@ -226,9 +220,8 @@ def tables_of(
     with parquet.ParquetFile(file, **INT96) as found:
         for batch in batches_of(found, file, bounds, **INT96):
             for one in far.taken(before, before + len(batch)):
-                told = DataError(
-                    FAR, stream=stream, field=one.field, value=one.value, hint=FAR_HINT
-                )
+                field, value = one.field, one.value
+                told = DataError(FAR, stream=stream, field=field, value=value, hint=FAR_HINT)
                 refusals.add(one.row, told, one.value)
             yield batch, refusals.taken()
             before += len(batch)

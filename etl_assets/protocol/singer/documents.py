@@ -1,4 +1,4 @@
-"""The documents that a Singer tap or target is given: config, catalog, state and Mage's settings, as JSON or YAML."""
+"""The documents that a Singer tap or target is given: config, catalog, state, Mage's settings."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from etl_assets.exceptions import ConfigError
 
 
 def read_document(path: str | None) -> Any:
-    """Read a JSON file, or a YAML file by its suffix; None for no path.
+    """Read a JSON file, or a YAML file by its suffix; return None for no path.
 
     Raises:
         ConfigError: It cannot be read, or is neither.
@@ -31,15 +31,14 @@ def read_document(path: str | None) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        mark = getattr(
-            error, "problem_mark", None
-        )  # never the error's own text: it shows the line, maybe a secret's
+        # Never the error's own text: it shows the line, which may hold a secret.
+        mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f" (line {mark.line + 1})"
         raise ConfigError(f"{what} is no YAML{line}.") from None
 
 
 def parse_document(text: str | None, what: str) -> Any:
-    """Read JSON; None for an empty text.
+    """Read JSON; return None for an empty text.
 
     Args:
         text: The JSON.
@@ -58,7 +57,7 @@ def parse_document(text: str | None, what: str) -> Any:
 
 
 def as_object(found: Any, what: str) -> dict[str, Any]:
-    """Return a document that must be an object; {} for None.
+    """Return a document that must be an object, or {} for None.
 
     Raises:
         ConfigError: It is something else.
@@ -71,7 +70,7 @@ def as_object(found: Any, what: str) -> dict[str, Any]:
 
 
 def merged_config(settings: Mapping[str, Any], *documents: Any) -> dict[str, Any]:
-    """Return the config: that of Mage's settings, written over by each document in turn.
+    """Return the config of Mage's settings, written over by each document in turn.
 
     Raises:
         ConfigError: One is no object.
@@ -89,7 +88,7 @@ def catalog_of_settings(settings: Mapping[str, Any]) -> Any:
 
 
 def warn_of_unknown(words: Sequence[str]) -> None:
-    """Log a warning that names the flags of a command line that are not known, without what follows them."""
+    """Log a warning that names the unknown flags of a command line, without what follows them."""
     if words:
         flags = ", ".join(word.partition("=")[0] for word in words if word.startswith("-"))
         logging.getLogger("etl_assets").warning(

@@ -1,4 +1,4 @@
-"""What the messages of a Singer tap mean: SCHEMA, RECORD, STATE, BATCH and ACTIVATE_VERSION in, events out.
+"""What the messages of a Singer tap mean: SCHEMA, RECORD, STATE and others in, events out.
 
 This is the one place where they are interpreted. Who speaks is for a subclass to say: a program
 that is hosted (`sources/singer/read.py`), a source in this process that writes messages itself
@@ -49,7 +49,7 @@ class SingerEvents(ABC):
     """
 
     schema_comes_first = True
-    """A record before the SCHEMA of its stream is an error."""
+    """Whether a record before the SCHEMA of its stream is an error."""
     line_limit = MAX_BYTES
     """The longest line of a file that a BATCH message names, in bytes."""
 
@@ -146,7 +146,7 @@ class SingerEvents(ABC):
             yield from self.new_version(key, message.version)
 
     def new_version(self, key: StreamKey, version: int | None) -> Iterator[Event]:
-        """Begin a new generation of a stream, where its records have another version than those before."""
+        """Begin a new generation of a stream if its records have another version by now."""
         if version is None or version == self.versions.get(key):
             return
         yield from self.buffer.flush_before_change(key)
@@ -170,13 +170,9 @@ class SingerEvents(ABC):
         for url in message.manifest:
             file, own = self.batch_folder(url, message.stream).open(url, message.stream)
             with file:
-                limit = self.line_limit
-                yield (
-                    own,
-                    batches_in(
-                        file, message.encoding, url=url, stream=message.stream, longest=limit
-                    ),
-                )
+                name, limit = message.stream, self.line_limit
+                batches = batches_in(file, message.encoding, url=url, stream=name, longest=limit)
+                yield own, batches
 
     def key_with_schema(self, name: str, kind: str) -> StreamKey | None:
         """Return what `key_of` does, for a message that must stand behind the SCHEMA of its stream.

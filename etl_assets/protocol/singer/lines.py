@@ -104,16 +104,10 @@ def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Line]:
             noise(line)
             return Line(type=kind if isinstance(kind, str) else "")
         if kind == "RECORD":
-            stream, record, version = (
-                document.get("stream"),
-                document.get("record"),
-                document.get("version"),
-            )
-            if (
-                isinstance(stream, str)
-                and isinstance(record, dict)
-                and (version is None or type(version) is int)
-            ):
+            stream, record = document.get("stream"), document.get("record")
+            version = document.get("version")
+            has_good_version = version is None or type(version) is int
+            if isinstance(stream, str) and isinstance(record, dict) and has_good_version:
                 return Line("RECORD", stream, record, version)
         elif kind in {"STATE", "SCHEMA"}:
             stream, names = document.get("stream"), document.get("key_properties")
@@ -134,14 +128,12 @@ def _records(lines: Iterable[Line]) -> list[dict[str, Any] | None]:
 
 
 def _around(lines: Sequence[Line]) -> int:
-    """Count the keys around records: `type`, `stream`, `record`, and what may be missing."""
+    """Count the keys around records: `type`, `stream`, `record`, and others if they are there."""
     missing = sum([(line.version is None) + (line.time_extracted is None) for line in lines])
     return 5 * len(lines) - missing
 
 
 def _raw(document: Mapping[str, Any], name: str) -> msgspec.Raw:
-    return msgspec.Raw(
-        simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode()
-        if name in document
-        else b""
-    )
+    if name not in document:
+        return msgspec.Raw()
+    return msgspec.Raw(simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode())

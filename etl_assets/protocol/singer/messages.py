@@ -2,8 +2,7 @@
 
 `encode` writes what JSON can hold exactly and refuses the rest; `decode` reads integers of any size
 as `int` and all other numbers as `Decimal`. What a connector says beside its messages (Mage's `LOG`
-lines, types of later versions) is
-`Unknown`: the host may count it.
+lines, types of later versions) is `Unknown`: the host may count it.
 """
 
 import base64
@@ -67,7 +66,7 @@ class RecordMessage:
     Args:
         stream: The stream.
         record: Values by field.
-        version: Of the table, where the tap numbers full loads (`ActivateVersionMessage`).
+        version: The table's, where the tap numbers full loads (`ActivateVersionMessage`).
         time_extracted: When it was read; the text as it was sent, where it was decoded.
     """
 
@@ -145,7 +144,7 @@ _decoder = simplejson.JSONDecoder(parse_float=decimal_of, allow_nan=True)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _SHOWN_PARTS = 10
-"""Of the path to a nested value, in an error."""
+"""How many parts of the path to a nested value an error shows."""
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 _TEXT_FORM = bytes | bytearray | memoryview | UUID
@@ -178,7 +177,7 @@ def encode(message: Message) -> str:
 
 
 def decode(line: str | bytes, *, max_bytes: int = MAX_BYTES) -> Message | None:
-    """Read a line; None for a blank one.
+    """Read a line; return None for a blank one.
 
     Args:
         line: With or without its end.
@@ -271,9 +270,9 @@ def _check(message: Message, *, thorough: bool) -> None:
                 # The repr of what is deep recurses, and that of a long integer is the very thing
                 # Python refuses.
                 shown = f"<{type(value).__name__}>" if nested or _is_long(value) else value
-                where = ".".join(map(str, inner[:_SHOWN_PARTS])) + (
-                    "…" if len(inner) > _SHOWN_PARTS else ""
-                )
+                where = ".".join(map(str, inner[:_SHOWN_PARTS]))
+                if len(inner) > _SHOWN_PARTS:
+                    where += "…"
                 raise DataError(f"{problem}.", stream=_stream_of(message), field=where, value=shown)
             if nested:
                 waiting.append((value, inner))
@@ -291,7 +290,8 @@ def _problem(value: Any, *, thorough: bool) -> str | None:
         finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
         return None if finite else "JSON has no NaN and no Infinity"
     if isinstance(value, datetime | date | time):
-        return "it is no date" if value != value else None  # noqa: PLR0124 - pandas' NaT, which says it is a datetime
+        is_nat = value != value  # noqa: PLR0124 - pandas' NaT says that it is a datetime
+        return "it is no date" if is_nat else None
     if isinstance(value, str):
         return "it has an unpaired surrogate" if thorough and _SURROGATE.search(value) else None
     if isinstance(value, int):
@@ -308,7 +308,8 @@ def _is_long(value: Any) -> bool:
 
 def _text(line: str | bytes, max_bytes: int) -> str:
     size = len(line)
-    if isinstance(line, str) and size <= max_bytes and size * 4 > max_bytes and not line.isascii():
+    may_be_longer = size <= max_bytes < size * 4  # a character has at most four bytes
+    if isinstance(line, str) and may_be_longer and not line.isascii():
         size = len(line.encode(errors="surrogatepass"))
     if size > max_bytes:
         raise ProtocolError(

@@ -1,4 +1,4 @@
-"""Zip archives: each file in one is a file of the stream, and its name tells where a row comes from."""
+"""Zip archives: each file in one is a file of the stream, which rows name as their origin."""
 
 import shutil
 import tempfile
@@ -15,12 +15,12 @@ from etl_assets.sources.files.text.header import repeated
 
 ALL = "**"
 READ_AT_ANY_PLACE = frozenset({"parquet", "orc", "xlsx", "xlsb", "xls", "ods"})
-"""Formats that are not read from the first byte to the last: a file in an archive is unpacked for them."""
+"""Formats that are not read from the first byte to the last: their files are unpacked first."""
 _TOLD = 10
 
 
 def parts_of(reading: Reading) -> Iterator[Reading]:
-    """Yield the files of an archive, by name; of any other file, itself.
+    """Yield the files of an archive, by name; any other file is yielded itself.
 
     Raises:
         DataError: It is no whole archive, is locked, or has no file that is asked for.
@@ -33,18 +33,16 @@ def parts_of(reading: Reading) -> Iterator[Reading]:
             members = _members(raw, reading)
     except (BadZipFile, OSError, NotImplementedError, EOFError) as error:
         raise damaged(reading, error) from error
-    # Of an archive of one file that says itself what is in it, the rows come from the archive.
-    named = (
-        reading.options.members is not None or len(members) > 1 or endings(reading.file)[1] is None
-    )
+    # If the archive's own name tells the format of its only file, rows come from the archive.
+    says_it_all = len(members) <= 1 and endings(reading.file)[1] is not None
+    named = reading.options.members is not None or not says_it_all
     for member in _chosen(members, reading):
         yield _part(member, reading, named=named)
 
 
 def _members(raw: BinaryIO, reading: Reading) -> list[ZipInfo]:
-    members = sorted(
-        (one for one in ZipFile(raw).infolist() if not one.is_dir()), key=lambda one: one.filename
-    )
+    files = [one for one in ZipFile(raw).infolist() if not one.is_dir()]
+    members = sorted(files, key=lambda one: one.filename)
     if reading.size is not None and sum(one.compress_size for one in members) > reading.size:
         raise reading.error("its files overlap: it may be a bomb.")
     twice = repeated([one.filename for one in members])
@@ -57,14 +55,12 @@ def _members(raw: BinaryIO, reading: Reading) -> list[ZipInfo]:
 
 def _chosen(members: Sequence[ZipInfo], reading: Reading) -> list[ZipInfo]:
     asked = reading.options.members
-    patterns = [ALL] if asked is None else [asked] if isinstance(asked, str) else list(asked)
+    if asked is None:
+        asked = ALL
+    patterns = [asked] if isinstance(asked, str) else list(asked)
     # Names that begin with a dot are hidden here as they are in folders: macOS packs one beside
     # each file.
-    chosen = [
-        one
-        for one in members
-        if any(matches(one.filename.split("/"), pattern.split("/")) for pattern in patterns)
-    ]
+    chosen = [one for one in members if _is_chosen(one, patterns)]
     if not chosen:
         shown = ", ".join(repr(one.filename) for one in members[:_TOLD]) or "nothing"
         raise reading.error(
@@ -80,6 +76,11 @@ def _chosen(members: Sequence[ZipInfo], reading: Reading) -> list[ZipInfo]:
                 hint='Leave it out with members, for example "*.csv".',
             )
     return chosen
+
+
+def _is_chosen(member: ZipInfo, patterns: Sequence[str]) -> bool:
+    parts = member.filename.split("/")
+    return any(matches(parts, pattern.split("/")) for pattern in patterns)
 
 
 def _part(member: ZipInfo, reading: Reading, *, named: bool) -> Reading:

@@ -15,19 +15,16 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 RATIO_COUNTS_FROM = 16 * MEBIBYTE
-"""Less than this is no bomb, however small it was packed."""
+"""A file that unpacks to less than this is no bomb, however small it was packed."""
 
 _BUFFER = 256 * 1024
 WHOLE_FIRST = 16
-"""The first read gives so many bytes, if there are: what tells one kind of file from another is in one piece."""
+"""How many bytes the first read gives, if there are: what tells kinds of files stays whole."""
 
 
 @contextmanager
 def content(reading: Reading) -> Iterator[io.BufferedReader]:
-    """Open a file and unpack it.
-
-    More than the limits allow, and damage, is an error that names it.
-    """
+    """Open a file and unpack it; damage, or more than the limits allow, is an error."""
     with ExitStack() as stack:
         try:
             raw = stack.enter_context(reading.open())
@@ -117,11 +114,12 @@ def unpacked(reading: Reading, why: str) -> None:
     """Refuse a file that is packed as a whole where its format is read at any place.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: It is packed.
     """
     if reading.compression is not None:
         raise ConfigError(
-            f"stream {reading.stream.name!r}: {reading.file!r}: {why} packed with {reading.compression} are not read.",
+            f"stream {reading.stream.name!r}: {reading.file!r}: {why} packed with "
+            f"{reading.compression} are not read.",
             hint="Unpack it: the format is compressed by itself.",
             stream=reading.stream.name,
         )

@@ -52,9 +52,7 @@ _COUNTS: dict[str, Callable[[Reading], int]] = {"orc": orc_count, "parquet": par
 
 
 def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
-    """Yield a file as tables of bounded size.
-
-    As rows, where a column has values of more than one type.
+    """Yield a file as tables of bounded size; as rows where a column has values of several types.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
@@ -73,10 +71,7 @@ def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
 
 
 def schema_of(reading: Reading) -> dict[str, Any] | None:
-    """Return the JSON Schema of a file, as far as its head tells.
-
-    None where only the rows would.
-    """
+    """Return the JSON Schema of a file as far as its head tells, or None where only rows do."""
     import pyarrow as pa
 
     known = _PROPERTIES.get(reading.format)
@@ -85,11 +80,11 @@ def schema_of(reading: Reading) -> dict[str, Any] | None:
     properties = known(reading)
     if partitioned := partition_types(reading):
         told = from_arrow(pa.schema(list(partitioned.items())))["properties"]
-        properties.update({name: told[name] for name in told if name not in properties})
+        for name, prop in told.items():
+            properties.setdefault(name, prop)
     if reading.options.with_origin:
-        properties.update(
-            {"_file": {"type": ["null", "string"]}, "_line": {"type": ["null", "integer"]}}
-        )
+        properties["_file"] = {"type": ["null", "string"]}
+        properties["_line"] = {"type": ["null", "integer"]}
     return {"type": "object", "properties": properties}
 
 
@@ -123,7 +118,6 @@ def _with_origin(
             for row, value in zip(table, column, strict=True):
                 row[name] = value
         else:
-            table = table.append_column(
-                name, pa.array(column, pa.string() if name == "_file" else pa.int64())
-            )
+            type_ = pa.string() if name == "_file" else pa.int64()
+            table = table.append_column(name, pa.array(column, type_))
     return table

@@ -1,4 +1,4 @@
-"""Which files there are: local folders and fsspec URLs, by glob, and never outside of their root."""
+"""Which files there are, by glob, in local folders and at fsspec URLs: never outside a root."""
 
 import fnmatch
 import os
@@ -30,7 +30,7 @@ SECONDS = len("2026-01-01T00:00:00")
 
 DIGEST_BYTES = 10
 PIECES, PIECE_BYTES = 64, 64 * 1024
-"""A file that is no larger than all pieces together is hashed whole, of a larger one so many pieces."""
+"""How many pieces of a file are hashed; a file that is no larger is hashed whole."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::)")
 _MAGIC = re.compile(r"[*?\[]")
@@ -76,9 +76,9 @@ class Place(Protocol):
         """Raise an error if a file has changed since it was listed."""
 
     def digest(self, found: Found) -> str:
-        """Return a short hash of a file's content, by which it is known under another name.
+        """Return a short hash of a file's content, or "" where none is cheap.
 
-        "" where none is cheap.
+        It tells a file that was moved by its new name.
         """
 
 
@@ -106,9 +106,8 @@ def place_of(
         root, pattern = path, below
     else:
         root, pattern = _split(path)
-    pattern = "/".join(
-        part for part in pattern.replace(os.sep, "/").split("/") if part not in {"", "."}
-    )
+    parts = pattern.replace(os.sep, "/").split("/")
+    pattern = "/".join(part for part in parts if part not in {"", "."})
     if path.startswith("file://"):
         root = root.removeprefix("file://") or "/"
     elif _URL.match(path):
@@ -121,20 +120,21 @@ def _split(path: str) -> tuple[str, str]:
     is_url = bool(_URL.match(path))
     text = path if is_url else path.replace(os.sep, "/")
     parts = text.split("/")
+    fixed = len(parts) - 1
     if is_url or not Path(path).is_file():
-        fixed = next(
-            (place for place, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1
-        )
+        globs = (place for place, part in enumerate(parts) if _MAGIC.search(part))
+        fixed = next(globs, fixed)
     else:
-        fixed = len(parts) - 1  # a file that is really called so
-        parts[-1] = _escaped(parts[-1])
+        parts[-1] = _escaped(parts[-1])  # a file that really has this name
     if ".." in parts[fixed:]:
         raise ConfigError(
             f"The pattern {redact(path)!r} leaves its root.",
             hint="Write '..' before the first wildcard.",
         )
     root = "/".join(parts[:fixed])
-    return root or ("/" if text.startswith("/") else ""), "/".join(parts[fixed:])
+    if not root and text.startswith("/"):
+        root = "/"
+    return root, "/".join(parts[fixed:])
 
 
 def _escaped(name: str) -> str:
@@ -149,15 +149,17 @@ def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     if not pattern:
         return not parts
     if pattern[0] == "**":
-        rest = pattern[1:] or ["*"]
-        return matches(parts, rest) or (
-            bool(parts) and not parts[0].startswith(".") and matches(parts[1:], pattern)
-        )
-    return bool(parts) and part_matches(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
+        if matches(parts, pattern[1:] or ["*"]):
+            return True
+        is_in_folder = bool(parts) and not parts[0].startswith(".")
+        return is_in_folder and matches(parts[1:], pattern)
+    if not parts or not part_matches(parts[0], pattern[0]):
+        return False
+    return matches(parts[1:], pattern[1:])
 
 
 def part_matches(name: str, pattern: str) -> bool:
-    """Return whether one part of a name is a glob's."""
+    """Return whether one part of a name matches one part of a glob."""
     if name.startswith(".") and not pattern.startswith("."):
         return False
     return name == pattern or fnmatch.fnmatchcase(name, pattern)
@@ -167,8 +169,8 @@ def changed(name: str, how: str) -> StreamReadError:
     """Return the error of a file that is not as it was listed; trying again may help."""
     return StreamReadError(
         f"{name}: {how} while it was read; nothing of it is loaded.",
-        hint="Have it written under another name and renamed when it is complete, or leave young files to a later run "
-        "with min_age.",
+        hint="Have it written under another name and renamed when it is complete, or leave young "
+        "files to a later run with min_age.",
     )
 
 
@@ -182,9 +184,8 @@ def failures(name: str) -> Iterator[None]:
     except PermissionError as error:
         raise AuthenticationError(f"{name}: no permission to read it.") from error
     except OSError as error:
-        raise SourceError(
-            f"{name}: cannot be read: {error.strerror or redact(str(error))}."
-        ) from error
+        why = error.strerror or redact(str(error))
+        raise SourceError(f"{name}: cannot be read: {why}.") from error
 
 
 class LocalFiles:
@@ -238,9 +239,8 @@ class LocalFiles:
 
     def _opened(self, found: Found) -> BinaryIO:
         if self._follow:
-            descriptor = os.open(
-                found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-            )  # a FIFO by now does not wait
+            # It may have become a FIFO, for which nobody is to wait.
+            descriptor = os.open(found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             return os.fdopen(descriptor, "rb", buffering=0)
         # A link within the root is followed here, and none below: one that was put there since
         # leads nowhere.
@@ -261,7 +261,7 @@ class LocalFiles:
             raise changed(found.name, "has changed")
 
     def digest(self, found: Found) -> str:
-        """Return a hash of the whole content, of a large file of pieces from its first to its last byte."""
+        """Return a hash of the content; of a large file, of pieces from its first to last byte."""
         hashed = blake2b(digest_size=DIGEST_BYTES)
         with failures(found.name), self.open(found) as file:
             for start, length in _pieces(found.size or 0):
@@ -318,9 +318,8 @@ def _pieces(size: int) -> list[tuple[int, int]]:
     """Return where the pieces of a file begin, and their length."""
     if size <= PIECES * PIECE_BYTES:
         return [(0, size)]
-    return [
-        ((size - PIECE_BYTES) * number // (PIECES - 1), PIECE_BYTES) for number in range(PIECES)
-    ]
+    last = size - PIECE_BYTES
+    return [(last * number // (PIECES - 1), PIECE_BYTES) for number in range(PIECES)]
 
 
 def iso(nanoseconds: int) -> str:
@@ -341,7 +340,7 @@ class RemoteFiles:
         fsspec = require("fsspec", "A URL of files")
         self.root = root
         self._opened: dict[str, Found] = {}
-        """Each file as it was when it was opened: a listing tells its time less exactly on some systems."""
+        """Each file as it was when it was opened; on some systems a listing is less exact."""
         try:
             self._fs, self._root = fsspec.core.url_to_fs(root, **storage_options)
         except (ImportError, ValueError) as error:
@@ -378,7 +377,7 @@ class RemoteFiles:
         return sorted(found, key=lambda one: one.name)
 
     def open(self, found: Found) -> BinaryIO:
-        """Open a file, which must still be the one that was listed, as far as size and seconds tell."""
+        """Open a file, which must be the one that was listed, as far as size and seconds tell."""
         with failures(found.name):
             now = self._now(found)
             seconds = [one.modified[:SECONDS] if one.modified else None for one in (now, found)]
@@ -396,9 +395,14 @@ class RemoteFiles:
                 raise changed(found.name, "has changed")
 
     def digest(self, found: Found) -> str:
-        """Return a hash of what the system itself says of the content (an ETag, a checksum): nothing is read for it."""
+        """Return a hash of what the system says of the content (an ETag, a checksum), or "".
+
+        Nothing is read for it.
+        """
         tag = found.identity[-1] if found.identity else None
-        return blake2b(str(tag).encode(), digest_size=DIGEST_BYTES).hexdigest() if tag else ""
+        if not tag:
+            return ""
+        return blake2b(str(tag).encode(), digest_size=DIGEST_BYTES).hexdigest()
 
     def _now(self, found: Found) -> Found:
         self._fs.invalidate_cache()
@@ -408,16 +412,16 @@ class RemoteFiles:
             raise changed(found.name, "has gone") from error
 
 
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+"""What systems call the time of the last change; the surest word first."""
+_TAGS = ("ETag", "etag", "md5Hash", "checksum")
+"""What systems call what they say of a content."""
+
+
 def _remote(name: str, path: str, info: Mapping[str, Any]) -> Found:
-    said = (
-        info.get(word)
-        for word in ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-    )
-    modified = next((text for text in map(_moment, said) if text), None)
-    tag = next(
-        (str(info[word]) for word in ("ETag", "etag", "md5Hash", "checksum") if info.get(word)),
-        None,
-    )
+    modified = next(filter(None, map(_moment, map(info.get, _TIMES))), None)
+    tags = (str(info[word]) for word in _TAGS if info.get(word))
+    tag = next(tags, None)
     size = info.get("size")
     return Found(name, path, size, modified, (size, modified, tag))
 

@@ -160,13 +160,16 @@ class FileOptions:
                 )
         for name in ("delimiter", "quote", "escape", "comment"):
             value = getattr(self, name)
-            if value is not None and len(value) != 1 and (name, value) != ("delimiter", INFER):
+            if value is None or (name, value) == ("delimiter", INFER):
+                continue
+            if len(value) != 1:
                 raise ConfigError(f"{name} is {value!r}.", hint="It is one character.")
         self._check_kinds()
         if self.header_rows > 1 and self.header is not True:
             raise ConfigError(
                 f"header_rows is {self.header_rows}, but the header is not read.",
-                hint="Leave header out; or leave header_rows out and pass the file's own header over with skip_rows.",
+                hint="Leave header out; or leave header_rows out and pass the file's own header "
+                "over with skip_rows.",
             )
         range_of(self.cells)
         check_notation(self)
@@ -176,7 +179,8 @@ class FileOptions:
     def _check_kinds(self) -> None:
         for name, (kinds, hint) in _KINDS.items():
             value = getattr(self, name)
-            if not isinstance(value, kinds) or (isinstance(value, str) and kinds is _LIST):
+            is_text_for_list = isinstance(value, str) and kinds is _LIST
+            if not isinstance(value, kinds) or is_text_for_list:
                 raise ConfigError(f"{name} is {value!r}.", hint=hint)
         several = [self.sheet] if isinstance(self.sheet, int | str) else self.sheet
         if not several or not all(isinstance(one, int | str) for one in several):
@@ -194,7 +198,8 @@ class FileOptions:
                     f"stream {stream!r}: files have no option {name!r}.",
                     hint=nearest_option(name),
                 )
-        return type(self)(**{**{name: getattr(self, name) for name in OPTIONS}, **changes})
+        before = {name: getattr(self, name) for name in OPTIONS}
+        return type(self)(**{**before, **changes})
 
 
 def _check_encoding(encoding: Any) -> None:
@@ -212,12 +217,12 @@ OPTIONS = tuple(one.name for one in fields(FileOptions))
 
 
 def nearest_option(name: str) -> str:
-    """Return a sentence with the options whose names are near, or with all: what is meant may be called otherwise."""
+    """Return a sentence with the options whose names are near, or else with all of them."""
     return did_you_mean(name, OPTIONS, most=len(OPTIONS))
 
 
 def endings(name: str) -> tuple[str, str | None, str | None]:
-    """Return a file's name without its endings, its format, and its compression, as far as the endings tell."""
+    """Return a file's name without its endings, and the format and the compression they tell."""
     compression = None
     match = _STEM.fullmatch(name)
     if match and match["ending"].lower() in _COMPRESSION_OF:
@@ -225,7 +230,9 @@ def endings(name: str) -> tuple[str, str | None, str | None]:
         name = match["stem"]
         match = _STEM.fullmatch(name)
     format_ = _FORMAT_OF.get(match["ending"].lower()) if match else None
-    return (match["stem"] if match and format_ else name), format_, compression
+    if match and format_:
+        name = match["stem"]
+    return name, format_, compression
 
 
 def is_tabbed(name: str) -> bool:
@@ -290,14 +297,13 @@ class Reading:
         """
         found = self.options.format or endings(self.file)[1]
         if found is None:
-            leave = (
-                'members= names the files of the archive to read, for example "*.csv". Or: '
-                if self.archive
-                else ""
-            )
+            leave = ""
+            if self.archive:
+                leave = 'members= names the files of the archive to read, for example "*.csv". Or: '
             raise ConfigError(
                 f"stream {self.stream.name!r}: the ending of {self.file!r} tells no format.",
-                hint=f"{leave}Say it with format=, one of {', '.join(FORMATS)} (jsonl: one JSON object per line).",
+                hint=f"{leave}Say it with format=, one of {', '.join(FORMATS)} (jsonl: one JSON "
+                "object per line).",
                 stream=self.stream.name,
             )
         return found
@@ -315,14 +321,13 @@ class Reading:
         self.remarks.setdefault(kind, text)
 
     def reads(self, column: str) -> bool:
-        """Return whether a column is worth reading.
-
-        What is not selected of the others, the batch leaves out.
-        """
+        """Return whether a column is worth reading; the batch leaves out what is not selected."""
         # A catalog in Mage's words picks its columns one by one, and would leave out those that it
         # does not know.
-        unknown = column not in ((self.stream.schema or {}).get("properties") or {})
-        return (unknown and self.stream.columns is None) or is_column_selected(self.stream, column)
+        is_unknown = column not in ((self.stream.schema or {}).get("properties") or {})
+        if is_unknown and self.stream.columns is None:
+            return True
+        return is_column_selected(self.stream, column)
 
     def error(
         self,
@@ -333,7 +338,10 @@ class Reading:
         value: object = None,
         hint: str | None = None,
     ) -> DataError:
-        """Return an error that names the file, and the line (of a sheet or Parquet file: the row) if there is one."""
+        """Return an error that names the file, and the line if there is one.
+
+        Rows of sheets and of Parquet files are lines here.
+        """
         where = self.file if line is None else f"{self.file}, line {line}"
         return DataError(
             f"{where}: {message}", stream=self.stream.name, field=field, value=value, hint=hint

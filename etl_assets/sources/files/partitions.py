@@ -1,4 +1,4 @@
-"""Columns that the folders of a file tell, as Hive and Spark write them: `day=2026-01-01/region=eu/x.parquet`."""
+"""Columns that the folders of a file tell, as Hive and Spark write them: `day=2026-01-01/`."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _FOLDER = re.compile(r"(?P<name>[^=/]+)=(?P<value>[^/]*)/")
 
 
 def partitions_of(reading: Reading) -> dict[str, str | None]:
-    """Return the names and texts that a file's folders tell; none where they are not asked for.
+    """Return the names and texts that a file's folders tell, if they are asked for.
 
     Raises:
         DataError: A name comes twice, is missing, or is not of UTF-8.
@@ -39,11 +39,8 @@ def partitions_of(reading: Reading) -> dict[str, str | None]:
         if name in found:
             raise reading.error(f"two of its folders tell {name!r}.", hint=_OUT)
         found[name] = None if value == NULL else value
-    missing = (
-        next((name for name in asked if name not in found), None)
-        if isinstance(asked, Mapping)
-        else None
-    )
+    wanted = asked if isinstance(asked, Mapping) else {}
+    missing = next((name for name in wanted if name not in found), None)
     if missing is not None:
         raise reading.error(
             f"none of its folders tells {missing!r}.",
@@ -64,9 +61,9 @@ def partition_types(reading: Reading) -> dict[str, "pa.DataType"]:
     declared: Mapping[str, Any] = (reading.stream.schema or {}).get("properties") or {}
     types: dict[str, pa.DataType] = {}
     for name in partitions_of(reading):
-        own: Mapping[str, Any] = (
-            as_property(said[name]) if name in said else declared.get(name) or {}
-        )
+        own: Mapping[str, Any] = declared.get(name) or {}
+        if name in said:
+            own = as_property(said[name])
         plain = not own or own.get("x-arrow") == "values"
         types[name] = pa.string() if plain else property_type(own, reading.stream.schema, name)
     return types
@@ -118,10 +115,7 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
 
 
 def _column(text: str | None, type_: "pa.DataType", reading: Reading, name: str, rows: int) -> Any:
-    """Return what a folder says, once for all rows.
-
-    What is no value of its type is refused in each of them.
-    """
+    """Return what a folder says, once for all rows; a wrong value is refused in each of them."""
 
     def refuse(_: int, reason: str) -> None:
         error = reading.error(f"its folder: {reason}.", field=name, value=text)
@@ -132,7 +126,10 @@ def _column(text: str | None, type_: "pa.DataType", reading: Reading, name: str,
 
 
 def _compare(column: Any, text: str | None, reading: Reading, name: str) -> None:
-    """Hold a column of the file against what its folder tells: an error if it was asked for, else the file's stays."""
+    """Hold a column of the file against what its folder tells.
+
+    Another value is an error if the folders were asked for; else the file's own stays.
+    """
     import pyarrow as pa
     from pyarrow import compute
 
@@ -149,7 +146,8 @@ def _compare(column: Any, text: str | None, reading: Reading, name: str) -> None
     if reading.options.hive_partitions is None:
         reading.remark(
             f"partition {name}",
-            f"{reading.file!r} has a column {name!r} with other values than its folder tells: the file's are loaded",
+            f"{reading.file!r} has a column {name!r} with other values than its folder tells: the "
+            "file's are loaded",
         )
         return
     raise reading.error(

@@ -1,23 +1,21 @@
 """How far the files of a stream have been read: the bookmark of an incremental `FileSource`.
 
 `modified`: the bookmark holds the state (time of modification and size) in which each file was
-read, so that two files
-of one time, a file that arrives late with an old time (moved, unpacked, copied), and one that has
-changed are all told
-apart. It is bounded: beyond `REMEMBERED` files the oldest are forgotten, and what is not newer than
-those counts as
-read (`before`). A bookmark of `modified` alone, as somebody may set it, means the same as `before`.
+read, so that two files of one time, a file that arrives late with an old time (moved, unpacked,
+copied), and one that has changed are all told apart. It is bounded: beyond `REMEMBERED` files the
+oldest are forgotten, and what is not newer than those counts as read (`before`). A bookmark of
+`modified` alone, as somebody may set it, means the same as `before`.
 
 A file that was moved is not read again: its old name is gone, and time, size and a hash of the
-content are those of the
-file that was read. Two files with one content are two files. What is gone is known for a while
-(`gone`), so that a file may also come back later.
+content are those of the file that was read. Two files with one content are two files. What is gone
+is known for a while (`gone`), so that a file may also come back later.
 
 `name`: the bookmark holds the name that sorts last.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from etl_assets.exceptions import BookmarkError, SourceError
@@ -28,10 +26,10 @@ from etl_assets.sources.files.listing import NANOSECONDS, Found, iso
 from etl_assets.sources.files.options import FileOptions
 
 REMEMBERED = 10_000
-"""So many files are told apart one by one."""
+"""How many files are told apart one by one."""
 
 GONE = 100
-"""So many files that are gone are known, should they come back under whatever name."""
+"""How many files that are gone are known, should they come back under whatever name."""
 
 _DIGITS = len("2026-01-01T00:00:00.000000000")
 
@@ -76,7 +74,8 @@ class Progress:
         value, files = bookmark.get(word), bookmark.get("files")
         if not isinstance(value, str) or not isinstance(files, Mapping | None):
             raise BookmarkError(
-                f"stream {self._stream.name!r}: its bookmark has no {word!r}: it is of another way to read.",
+                f"stream {self._stream.name!r}: its bookmark has no {word!r}: it is of another way "
+                "to read.",
                 hint="Load it anew with full_refresh after a change of `incremental`.",
                 stream=self._stream.name,
             )
@@ -86,9 +85,8 @@ class Progress:
             self._before = self._moment(value)
         else:
             self._files = {str(name): str(stamp) for name, stamp in files.items()}
-            self._gone = {
-                str(name): str(stamp) for name, stamp in (bookmark.get("gone") or {}).items()
-            }
+            gone = bookmark.get("gone") or {}
+            self._gone = {str(name): str(stamp) for name, stamp in gone.items()}
             self._before = str(bookmark.get("before") or "")
 
     def _moment(self, value: str) -> str:
@@ -113,22 +111,17 @@ class Progress:
                 its rows by.
         """
         if self._by_name:
-            found = sorted(
-                (one for one in files if self._name is None or one.name > self._name), key=_name
-            )
+            new = [one for one in files if self._name is None or one.name > self._name]
+            found = sorted(new, key=_name)
         else:
             self._refuse_timeless(files)
             self._follow_moves(files)
-            found = sorted(
-                (one for one in files if self._is_new(one)),
-                key=lambda one: (one.modified or "", one.name),
-            )
+            new = [one for one in files if self._is_new(one)]
+            found = sorted(new, key=lambda one: (one.modified or "", one.name))
         if self._options.min_age:
-            oldest = iso(time.time_ns() - int(self._options.min_age * NANOSECONDS))
-            young = next(
-                (place for place, one in enumerate(found) if (one.modified or "") > oldest), None
-            )
-            return found[:young]  # those behind it too: the bookmark would pass it by
+            youngest = iso(time.time_ns() - int(self._options.min_age * NANOSECONDS))
+            # Those behind a young file are left too: the bookmark would pass it by.
+            return list(takewhile(lambda one: (one.modified or "") <= youngest, found))
         return found
 
     def done(self, found: Found, listed: Sequence[Found]) -> dict[str, Any]:
@@ -148,9 +141,8 @@ class Progress:
         """Return the bookmark that covers what was read so far, of `modified`."""
         here = {one.name for one in listed}
         gone = self._gone | {name: stamp for name, stamp in self._files.items() if name not in here}
-        self._gone = {
-            name: gone[name] for name in sorted(gone, key=lambda name: gone[name])[-GONE:]
-        }
+        newest_gone = sorted(gone, key=lambda name: gone[name])[-GONE:]
+        self._gone = {name: gone[name] for name in newest_gone}
         self._files = {name: stamp for name, stamp in self._files.items() if name in here}
         while len(self._files) > REMEMBERED:
             oldest = min(self._files, key=lambda name: self._files[name])
@@ -168,9 +160,11 @@ class Progress:
         for name in sorted(gone):
             by_size.setdefault(_parts(gone[name])[1], []).append(name)
         for found in files:
-            alike = by_size.get(str(found.size)) if found.name not in self._files else None
-            old = self._moved_from(found, {name: gone[name] for name in alike}) if alike else None
-            if alike and old is not None:
+            alike = by_size.get(str(found.size))
+            if not alike or found.name in self._files:
+                continue
+            old = self._moved_from(found, {name: gone[name] for name in alike})
+            if old is not None:
                 self._files.pop(old, None)
                 self._gone.pop(old, None)
                 self._files[found.name] = gone[old]
@@ -203,10 +197,10 @@ class Progress:
         action = self._options.on_changed or ("read" if self._keyed() else "error")
         if action == "error":
             raise SourceError(
-                f"stream {self._stream.name!r}: {found.name!r} has changed since it was read, and without a primary "
-                "key its rows would be there twice.",
-                hint="Give the stream a primary key, do a full refresh, or say on_changed='read' (load it again) or "
-                "'ignore'.",
+                f"stream {self._stream.name!r}: {found.name!r} has changed since it was read, and "
+                "without a primary key its rows would be there twice.",
+                hint="Give the stream a primary key, do a full refresh, or say on_changed='read' "
+                "(load it again) or 'ignore'.",
                 stream=self._stream.name,
             )
         return action == "read"
@@ -225,10 +219,7 @@ class Progress:
 
 
 def _parts(stamp: str) -> tuple[str, str, str]:
-    """Return the time, the size and the digest of a state.
-
-    The last is "" in bookmarks of earlier versions.
-    """
+    """Return the time, the size and the digest of a state; earlier versions stored no digest."""
     modified, _, rest = stamp.partition(" ")
     size, _, digest = rest.partition(" ")
     return modified, size, digest

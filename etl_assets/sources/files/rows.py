@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Tables = Iterator[tuple["pa.Table | list[dict[str, Any]]", Sequence[int]]]
-"""Tables (rows, where a column has values of two types), each with the lines that its rows begin on: of a sheet or a
-Parquet file, the rows."""
+"""Tables (rows, where a column has several types), each with the lines that its rows begin on.
+
+In a sheet or a Parquet file the rows are counted as lines.
+"""
 
 Rows = Iterator[tuple[int, Mapping[str, Any], int]]
 """Rows, each with the line it begins on and about how many bytes it takes."""
@@ -53,7 +55,7 @@ def _readable(
     declared: "pa.Schema | None",
     reading: Reading,
 ) -> dict[str, list[Any]]:
-    """Return the columns of rows without the values that are none of their types, which are refused."""
+    """Return the columns of rows; values that are not of their types are refused and left out."""
     stream = reading.stream.name
     types = {field.name: field.type for field in declared or ()}
     columns = {}

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
+from os import PathLike
 from typing import Any
 
+from etl_assets.arguments import OBJECT, Kind, check
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SourceError, did_you_mean
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
@@ -13,7 +15,7 @@ from etl_assets.model.schema.json_schema import from_arrow, to_arrow
 from etl_assets.model.schema.types import merge
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
-from etl_assets.secrets.references import resolve
+from etl_assets.secrets.references import is_reference, resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.files.archive import parts_of
@@ -23,11 +25,13 @@ from etl_assets.sources.files.options import OPTIONS, FileOptions, Reading, endi
 from etl_assets.sources.files.progress import Progress
 from etl_assets.sources.files.text.columns import Columns
 
+PATH: Kind = (str, 'a path, a glob or a URL, such as "data/*.csv"')
+
 LOOKED_AT = 100
-"""So many files of a stream are looked at for its columns."""
+"""How many files of a stream are looked at for its columns."""
 
 TOLD = 20
-"""Of so many files that have moved a run's log tells one by one."""
+"""How many files that have moved are named in a run's log."""
 
 PER_FILE = "file"
 
@@ -65,19 +69,16 @@ class FileSource(Source):
     With it, each file is read once, and a new run goes on behind the last file that was read whole.
 
     The text of a CSV file stays text unless a type is declared (`schema`) or asked for
-    (`types="infer"`). What does not
-    fit is an error that names file and line: no row is dropped, cut or shifted. Other formats have
-        types of their own;
-    `docs/files.md` lists them.
+    (`types="infer"`). What does not fit is an error that names file and line: no row is dropped,
+    cut or shifted. Other formats have types of their own; `docs/files.md` lists them.
 
     Args:
         name: Unique in a project; part of the key under which state is stored.
         path: A path, a glob (`*`, `?`, `[...]`, `**`) or an fsspec URL; with `streams` as a
             mapping, the folder they are in. May be a reference, such as `dagster.EnvVar`.
-        streams: None: all files are one stream, called as the source is. `"file"`: each file is a
-            stream of its own, called as the file is without its endings. A mapping of names to
-            globs under `path`, or to mappings of
-            options with a `path` in them: these streams.
+        streams: None: all files are one stream with the source's name. `"file"`: each file is a
+            stream of its own, with the file's name without its endings. A mapping of names to
+            globs under `path`, or to mappings of options with a `path` in them: these streams.
         follow_symlinks: Follow links that lead out of the folder before the first wildcard; else
             they are an error.
         storage_options: For fsspec. May hold references.
@@ -106,6 +107,10 @@ class FileSource(Source):
         super().__init__(name=name, **options)
         _refuse_unknown(self.options)
         self._path = self._config.get("path") if path is None else path
+        if self._path is not None:
+            _check_path("path", self._path)
+        if storage_options is not None:
+            check("FileSource", "storage_options", storage_options, OBJECT)
         self._follow_symlinks = follow_symlinks
         self._storage_options = dict(storage_options or {})
         self._defaults = FileOptions(**ours)
@@ -138,26 +143,26 @@ class FileSource(Source):
                 file.read(1)
 
     def declared_catalog(self) -> Catalog | None:
-        """Return the streams that were declared.
+        """Return the streams that were declared, or None.
 
-        None for one stream per file, which takes a look at the files.
+        With one stream per file only a look at the files tells what streams there are.
         """
         if self.catalog is not None:
             return self.catalog
         if self._per_file:
             return None
-        return Catalog(
-            [self._stream(name, options, options.schema) for name, options in self._plans.items()]
-        )
+        plans = self._plans.items()
+        return Catalog([self._stream(name, options, options.schema) for name, options in plans])
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
-        """Return the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
+        """Return the streams, with their columns where the head of a file tells them."""
         found = []
         by_stem = _by_stem(*self._place(self._defaults)) if self._per_file else {}
-        for name, options in (dict.fromkeys(by_stem, self._defaults) or self._plans).items():
-            schema = options.schema or self._schema(
-                name, options, by_stem.get(name) or self._listed(name)
-            )
+        plans = dict.fromkeys(by_stem, self._defaults) or self._plans
+        for name, options in plans.items():
+            schema = options.schema
+            if not schema:
+                schema = self._schema(name, options, by_stem.get(name) or self._listed(name))
             found.append(self._stream(name, options, schema))
         catalog = Catalog(found)
         return catalog if streams is None else Catalog(catalog.select(streams))
@@ -171,9 +176,7 @@ class FileSource(Source):
         request: ReadRequest = NO_REQUEST,
         **kwargs: Any,
     ) -> Iterator[Batch]:
-        """Yield the rows of the stream's files, file by file.
-
-        Behind each file, the bookmark that covers it.
+        """Yield the rows of the stream's files, and behind each file the bookmark that covers it.
 
         Raises:
             DataError: A file is not what it should be; names file and line.
@@ -202,7 +205,8 @@ class FileSource(Source):
             yield from _batches(listed.place, found, reading)
             yield from (Batch([], remark=text) for text in _untold(remarks, told))
             if progress:
-                yield Batch([], bookmark=_with_columns(progress.done(found, listed.files), columns))
+                done = progress.done(found, listed.files)
+                yield Batch([], bookmark=_with_columns(done, columns))
         if failed:
             raise failed
 
@@ -245,18 +249,16 @@ class FileSource(Source):
         timeout: float,
         rows: Mapping[Stream, int] | None = None,
     ) -> dict[Stream, bool | None]:
-        """Return which streams have files beyond their bookmark.
-
-        Of full tables, Parquet files by their rows.
-        """
+        """Return which streams have files beyond their bookmark; full tables, by their rows."""
         answers: dict[Stream, bool | None] = {}
         whole: dict[Stream, Bookmark | None] = {}
         for stream, bookmark in bookmarks.items():
-            if self._progress(stream, self._options_of(stream), bookmark, None) is None:
+            options = self._options_of(stream)
+            if self._progress(stream, options, bookmark, None) is None:
                 whole[stream] = bookmark
                 continue
             listed = self._listed(stream.name)
-            progress = self._progress(stream, self._options_of(stream), bookmark, listed.place)
+            progress = self._progress(stream, options, bookmark, listed.place)
             answers[stream] = bool(progress and progress.left(listed.files))
         return {**answers, **super().pending(whole, timeout=timeout, rows=rows)}
 
@@ -272,6 +274,7 @@ class FileSource(Source):
                 raise ConfigError(
                     f"stream {name!r} has no path.", hint="Say which files it is, as a glob."
                 )
+            _check_path(f"path of stream {name!r}", changes["path"])
             plans[name] = self._defaults.replaced(changes, stream=name)
         return plans
 
@@ -301,9 +304,9 @@ class FileSource(Source):
     def _progress(
         self, stream: Stream, options: FileOptions, bookmark: Bookmark | None, place: Place | None
     ) -> Progress | None:
-        """Return what is read of an incremental stream.
+        """Return what was read of an incremental stream.
 
-        None for a full table, and where a column says how far.
+        It is None for a full table, and where a column says how far the stream was read.
         """
         if stream.method == "FULL_TABLE":
             return None
@@ -321,20 +324,18 @@ class FileSource(Source):
                 hint="Leave the replication key out, or incremental=.",
                 stream=stream.name,
             )
-        return Progress(stream, options, bookmark, place.digest if place is not None else None)
+        return Progress(stream, options, bookmark, None if place is None else place.digest)
 
     def _place(self, options: FileOptions) -> tuple[Place, str]:
         root = resolve(self._path, name="path")
-        below = None if options is self._defaults else resolve(options.path, name="path")
+        below = None
+        if options is not self._defaults:
+            below = resolve(options.path, name="path")
         if root is None:
             root, below = below, None
         storage_options = resolve(self._storage_options, name="storage_options")
-        return place_of(
-            str(root),
-            None if below is None else str(below),
-            storage_options,
-            follow=self._follow_symlinks,
-        )
+        pattern = None if below is None else str(below)
+        return place_of(str(root), pattern, storage_options, follow=self._follow_symlinks)
 
     def _listed(self, name: str) -> Listed:
         if self._per_file:
@@ -361,28 +362,31 @@ class FileSource(Source):
 
     def _schema(self, name: str, options: FileOptions, listed: Listed) -> dict[str, Any] | None:
         stream = self._stream(name, options, None)
-        readings = (
-            _reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT]
-        )
-        parts = islice((part for reading in readings for part in parts_of(reading)), LOOKED_AT)
+        files = listed.files[:LOOKED_AT]
+        readings = [_reading(listed.place, found, stream, options) for found in files]
+        parts = islice(chain.from_iterable(map(parts_of, readings)), LOOKED_AT)
         schemas = [schema_of(part) for part in parts]
         known = [schema for schema in schemas if schema is not None]
         if not known or len(known) < len(schemas):
             return None
-        return known[0] if all(one == known[0] for one in known) else _merged(known)
+        are_equal = all(one == known[0] for one in known)
+        return known[0] if are_equal else _merged(known)
 
     def _kind(self) -> str:
+        """Return the format of all files, or "files" where they have several or it is not known."""
+        if self._defaults.format:
+            return self._defaults.format
         paths = [options.path or self._path for options in self._plans.values()] or [self._path]
-        plain = [
-            endings(one)[1] for one in paths if type(one) is str
-        ]  # a reference is not resolved for it
-        found = {self._defaults.format} if self._defaults.format else {*plain}
-        return str(found.pop() or "files") if len(found) == 1 else "files"
+        # A reference is not resolved for it.
+        found = {endings(path)[1] for path in paths if type(path) is str}
+        only = found.pop() if len(found) == 1 else None
+        return only or "files"
 
     def _no_file(self, name: str) -> SourceError:
         return SourceError(
             f"stream {name!r}: no file matches.",
-            hint="Look at the path and its pattern; allow_empty=True takes no file for an empty table.",
+            hint="Look at the path and its pattern; allow_empty=True takes no file for an empty "
+            "table.",
             stream=name,
         )
 
@@ -409,7 +413,8 @@ def _by_stem(place: Place, pattern: str) -> dict[str, Listed]:
         stem = endings(file.name)[0]
         if stem in found:
             raise ConfigError(
-                f"{found[stem].files[0].name!r} and {file.name!r} would both be the stream {stem!r}.",
+                f"{found[stem].files[0].name!r} and {file.name!r} would both be the stream "
+                f"{stem!r}.",
                 hint="Name the streams with streams={...}.",
             )
         found[stem] = Listed(place, [file])
@@ -437,9 +442,9 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
 def _inferred(
     columns: Columns, readings: Sequence[Reading]
 ) -> tuple[list[Reading], EtlAssetsError | None]:
-    """Look at the columns of files.
+    """Look at the columns of files, and return the files with the types that were inferred.
 
-    Gives those that know their types, up to the first that cannot be read, and why.
+    They end before the first that cannot be read; its error is returned, too.
     """
     seen: list[Reading] = []
     failed = None
@@ -459,11 +464,13 @@ def _inferred(
 def _with_columns(
     bookmark: dict[str, Any] | None, columns: Columns | None
 ) -> dict[str, Any] | None:
-    return bookmark if bookmark is None or columns is None else columns.remembered(bookmark)
+    if bookmark is None or columns is None:
+        return bookmark
+    return columns.remembered(bookmark)
 
 
 def _untold(remarks: Mapping[str, str], told: set[str]) -> list[str]:
-    """Return the remarks that were not told yet, and take note that they are."""
+    """Return the remarks that were not told yet, and take note that they are now."""
     new = [kind for kind in remarks if kind not in told]
     told.update(new)
     return [remarks[kind] for kind in new]
@@ -478,9 +485,9 @@ def _reading(
 ) -> Reading:
     opener: Callable[[], Any] = lambda: place.open(found)  # noqa: E731 - of this file
     folders = f"{place.root}/{found.name}".rpartition("/")[0] + "/"
-    return Reading(
-        found.name, found.size, stream, options, opener, {} if remarks is None else remarks, folders
-    )
+    if remarks is None:
+        remarks = {}
+    return Reading(found.name, found.size, stream, options, opener, remarks, folders)
 
 
 def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -488,6 +495,16 @@ def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for schema in schemas[1:]:
         merged = merge(merged, to_arrow(schema))
     return from_arrow(merged)
+
+
+def _check_path(called: str, value: Any) -> None:
+    """Refuse what is neither a path nor a reference to one.
+
+    Raises:
+        ArgumentTypeError: It is something else.
+    """
+    if not isinstance(value, PathLike) and not is_reference(value):
+        check("FileSource", called, value, PATH)
 
 
 def _refuse_unknown(options: Mapping[str, Any]) -> None:

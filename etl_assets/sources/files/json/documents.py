@@ -1,4 +1,4 @@
-"""JSON documents: the objects of an array, at the top or where `record_path` leads, one by one in bounded memory."""
+"""JSON documents: the objects of an array, or where `record_path` leads, in bounded memory."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ def json_document_tables(reading: Reading) -> Tables:
 
 
 def steps_of(path: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the steps of a path: `data.items`, a JSON pointer such as `/data/items`, or a list of keys."""
+    """Return the steps of a path: `data.items`, a JSON pointer (`/data/items`), or a list."""
     if path is None:
         return ()
     if not isinstance(path, str):
@@ -47,11 +47,8 @@ def steps_of(path: str | Sequence[str] | None) -> tuple[str, ...]:
 def _limits(reading: Reading) -> tuple[int, Any]:
     def fail(reason: str, line: int) -> NoReturn:
         hint = "Was the file cut?" if "ends within" in reason else None
-        hint = (
-            "Raise max_row_bytes, or lead to the records with record_path."
-            if "more than" in reason
-            else hint
-        )
+        if "more than" in reason:
+            hint = "Raise max_row_bytes, or lead to the records with record_path."
         raise reading.error(f"no JSON document: {reason}.", line, hint=hint)
 
     return reading.options.max_row_bytes, fail

@@ -29,11 +29,9 @@ def _objects(lines: Lines, reading: Reading) -> Rows:
         size, lines.used = len(text), 0
         if not text.strip(" \t\r\n"):
             continue
-        hint = (
-            None
-            if text.endswith(("\n", "\r"))
-            else "It is the last line, without its end: was the file cut?"
-        )
+        hint = None
+        if not text.endswith(("\n", "\r")):
+            hint = "It is the last line, without its end: was the file cut?"
         value = decoded(text, lines.number, reading, hint=hint)
         if not isinstance(value, dict):
             raise reading.error(

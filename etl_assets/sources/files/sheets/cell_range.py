@@ -1,4 +1,4 @@
-"""How the cells of a sheet are called: columns by letters, rows by numbers, ranges by two corners."""
+"""How the cells of a sheet are called: columns by letters, rows by numbers, ranges by corners."""
 
 import re
 
@@ -36,7 +36,7 @@ def column_letters(place: int) -> str:
 
 
 def range_of(cells: str | None) -> tuple[int, int, int, int]:
-    """Return a range: its first row (from 1 on), its first column (from 0 on), its last row, the column behind it.
+    """Return a range: its first row (from 1), first column (from 0), last row, and end column.
 
     Raises:
         ConfigError: It is no range.

@@ -33,7 +33,7 @@ class Unreadable:
 
     @classmethod
     def uncomputed(cls) -> "Unreadable":
-        """Return what stands for a formula whose outcome the file does not hold: what saved it does not compute."""
+        """Return what stands for a formula whose outcome the file does not hold."""
         problem = "is a formula whose value is not stored in the file"
         return cls(None, problem, "Open and save the file with a spreadsheet program.")
 
@@ -66,7 +66,7 @@ def error_code(number: int) -> str:
 
 
 Row = tuple[int, list[Any]]
-"""The number of the row, from 1 on, and its cells from the first column on: plain values, None, or `Unreadable`."""
+"""The number of a row, from 1 on, and its cells: plain values, None, or `Unreadable`."""
 
 
 class Book(Protocol):

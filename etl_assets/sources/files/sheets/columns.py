@@ -1,4 +1,4 @@
-"""The cells of a sheet as columns of one type each: the declared one, or one that keeps every value."""
+"""The cells of a sheet as columns of one type: the declared one, or one that keeps every value."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
@@ -122,8 +122,12 @@ class SheetColumns:
     def _refuse_nameless(self, cells: Sequence[Any], numbers: Sequence[int], place: int) -> None:
         for number, value in zip(numbers, cells, strict=True):
             if value is not None and value != "":
-                message = f"cell {place + 1} has a value, but its column has no name: {self._rows.cell(number, place)}"
-                hint = "Name it in the sheet; what is not of the table, leave out with cells=, skip_rows or skip_footer."
+                where = self._rows.cell(number, place)
+                message = f"cell {place + 1} has a value, but its column has no name: {where}"
+                hint = (
+                    "Name it in the sheet; what is not of the table, leave out with cells=, "
+                    "skip_rows or skip_footer."
+                )
                 raise self._rows.error(message, number, place, value=value, hint=hint)
 
     def _fitting(
@@ -174,7 +178,7 @@ class SheetColumns:
 
 
 def _as_one_kind(values: list[Any], kinds: set[type]) -> list[Any]:
-    """Return values of which all have one type: where they have no common one but that of their texts, their texts.
+    """Return values as values of one type: as their texts, where they have no other in common.
 
     An empty text among others is the outcome of formulas such as `=IF(A1>0, A1, "")`: no value, as
     in CSV.

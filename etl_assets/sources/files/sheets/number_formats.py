@@ -1,4 +1,4 @@
-"""Number formats of spreadsheets: which numbers are dates, times of day or durations, and which ones they are.
+"""Number formats of spreadsheets: which numbers are dates, times of day or durations.
 
 A sheet holds a date as a number, days since the first one, and only the format of its cell tells
 that it is one.
@@ -66,7 +66,7 @@ _TOKEN = re.compile(
 
 @lru_cache(4096)
 def shown_by_code(code: str) -> Shown:
-    """Return what a format code (`yyyy-mm-dd`, `[h]:mm`, `0.00`) shows numbers as, by its first section."""
+    """Return what a format code (`yyyy-mm-dd`, `[h]:mm`) shows numbers as, by its first section."""
     letters: list[str] = []
     has_noon = False
     for match in _TOKEN.finditer(code):
@@ -202,7 +202,7 @@ _DURATION = re.compile(
 
 
 def iso_duration(text: str) -> timedelta:
-    """Read a duration as ISO 8601 writes it (`PT26H00M00S`), finer than microseconds to the millisecond.
+    """Read a duration as ISO 8601 writes it (`PT26H00M00S`), to the millisecond or finer.
 
     Raises:
         ValueError: It is none.

@@ -1,4 +1,4 @@
-"""OpenDocument spreadsheets (`.ods`), as LibreOffice, Google and Excel write them: each cell as the file holds it."""
+"""OpenDocument spreadsheets (`.ods`) of whatever program: each cell as the file holds it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -210,7 +210,9 @@ class OdsCellHandler:
         if cell.get(_TYPE_OF_CALC) == "error" or (has_formula and _ERROR.fullmatch(text)):
             return Unreadable.error(text or "of a formula")
         if kind is None or kind == "void":
-            return text if has_text else (Unreadable.uncomputed() if has_formula else None)
+            if has_text:
+                return text
+            return Unreadable.uncomputed() if has_formula else None
         if kind == "string":
             return cell.get(_STRING, text)
         try:
@@ -276,6 +278,6 @@ class OdsCellHandler:
 
 
 def _collapsed(text: str) -> str:
-    """Return a paragraph's text: white space of the document counts once, that which elements stand for as it is."""
+    """Return a paragraph's text: spaces count once, unless elements stand for them."""
     plain = _SPACE.sub(" ", text)
     return plain.replace("\0", " ").replace("\1", "\t").replace("\2", "\n")

@@ -1,4 +1,4 @@
-"""Spreadsheets that are zip archives of XML documents: looked at before they are unpacked, read as a stream."""
+"""Spreadsheets that are zip archives of XML: looked at before they are unpacked, and streamed."""
 
 import zlib
 from collections.abc import Iterator, Mapping
@@ -146,7 +146,7 @@ class Package:
 
 
 def related(package: Package, part: str, kind: str) -> dict[str, str]:
-    """Return the parts of one kind that a part of an office document refers to, by the ids of these relations.
+    """Return the parts of one kind that a part of an office document refers to, by relation id.
 
     Args:
         package: The archive.

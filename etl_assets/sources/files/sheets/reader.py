@@ -115,7 +115,7 @@ def _old_book(data: bytes, reading: Reading) -> Book:
 
 
 def _chosen(sheets: Sequence[str], reading: Reading) -> list[int]:
-    """Return the places of the sheets that were asked for, each once: by number, by name, or by a pattern of names."""
+    """Return the places of the sheets that were asked for by number, name or pattern, each once."""
     asked = reading.options.sheet
     several = [asked] if isinstance(asked, str | int) else asked
     return list(dict.fromkeys(place for one in several for place in _places(one, sheets, reading)))
@@ -130,11 +130,9 @@ def _places(asked: str | int, sheets: Sequence[str], reading: Reading) -> list[i
         return [asked]
     if asked in sheets:
         return [sheets.index(asked)]
-    found = (
-        [place for place, name in enumerate(sheets) if fnmatchcase(name, asked)]
-        if _PATTERN & {*asked}
-        else []
-    )
+    found: list[int] = []
+    if _PATTERN & {*asked}:
+        found = [place for place, name in enumerate(sheets) if fnmatchcase(name, asked)]
     if not found:
         raise reading.error(f"has no sheet {asked!r}.", hint=did_you_mean(asked, sheets))
     return found

@@ -1,4 +1,4 @@
-"""The rows of a sheet that are of the table: without what stands above, below and beside it, and with its header."""
+"""The rows of a sheet's table, with its header, without what stands above, below and beside it."""
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class SheetRows:
         )
 
     def _within(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Yield the rows in the range of cells and behind those passed over, if they have a value in it."""
+        """Yield the rows in the range of cells that have a value, behind those passed over."""
         first = self._top + self._reading.options.skip_rows
         for number, cells in rows:
             if number < first:
@@ -93,7 +93,7 @@ class SheetRows:
         return None if type(text) is str and text in self._nulls else value
 
     def _without_footer(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Leave out the last rows, counted from the last one that has a value, those without one included."""
+        """Leave out the last rows, counted from the last one that has a value."""
         footer = self._reading.options.skip_footer
         if not footer:
             yield from rows
@@ -154,6 +154,10 @@ class SheetRows:
                 self.cell(number, place) for place, name in enumerate(self.names) if name == twice
             ]
             where = f" ({', '.join(cells)} of sheet {self.sheet!r})"
-            hint = f"Name the columns with header=[...], and pass the header over with skip_rows={number - self._top + 1}"
+            skipped = number - self._top + 1
+            hint = (
+                "Name the columns with header=[...], and pass the header over with "
+                f"skip_rows={skipped}"
+            )
             hint += "." if self._reading.options.header_rows == 1 else ", without header_rows."
         raise self._reading.error(f"two columns are called {twice!r}{where}.", number, hint=hint)

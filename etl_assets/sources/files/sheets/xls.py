@@ -1,4 +1,4 @@
-"""Workbooks of the old binary format (`.xls`), by xlrd: it tells errors, empty cells and formats apart."""
+"""Workbooks of the old binary format (`.xls`), by xlrd, which tells errors and formats apart."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ _DAMAGED = (
 
 
 class OldWorkbook:
-    """A workbook of the old format, all of which is held in memory: it has at most 65,536 rows of 256 cells.
+    """A workbook of the old format, held in memory: it has at most 65,536 rows of 256 cells.
 
     Args:
         data: The file.

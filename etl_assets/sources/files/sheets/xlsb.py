@@ -1,4 +1,4 @@
-"""Binary workbooks (`.xlsb`): the parts of a workbook as records instead of XML (MS-XLSB), each cell as it is held."""
+"""Binary workbooks (`.xlsb`, MS-XLSB): records instead of XML, each cell as it is held."""
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _PROPERTIES, _SHEET, _CELL_STYLES, _CELL_STYLES_END = 153, 156, 617, 618
 _BLANK, _SMALL, _ERROR, _BOOLEAN, _DOUBLE, _TEXT, _TEXT_NUMBER = range(1, 8)
 _FORMULA_TEXT, _FORMULA_DOUBLE, _FORMULA_BOOLEAN, _FORMULA_ERROR, _RICH_TEXT = 8, 9, 10, 11, 62
 _SHORT, _SHORT_END = 12, 18
-"""Cells that do not say their column, which is the next one, are numbered as the others are, 11 higher."""
+"""Cells that do not say their column (it is the next one) have the others' numbers, and 11 more."""
 _CELLS = {*range(_BLANK, _SHORT_END + 1), _RICH_TEXT}
 _MORE = 0x80
 _NO_TEXT = 0xFFFFFFFF
@@ -189,7 +189,7 @@ class BinaryWorkbook:
         return float(self._unpacked("<d", data, at))
 
     def _small(self, data: bytes, at: int) -> float:
-        """Return a number in four bytes: an integer or the upper half of a double, perhaps of a hundred times it."""
+        """Return a number in four bytes: an integer or a double's upper half, maybe times 100."""
         bits = self._integer(data, at)
         if bits & 2:
             number = float(int(self._unpacked("<i", data, at)) >> 2)

@@ -77,7 +77,7 @@ _XLSXWRITER = {
     "fileVersion": {"appName": "xl", "lastEdited": "4", "lowestEdited": "4", "rupBuild": "4505"},
     "calcPr": {"calcId": "124519", "fullCalcOnLoad": "1"},
 }
-"""What XlsxWriter, and its sisters in C and Rust, say of every workbook, and no other program says together."""
+"""What XlsxWriter, and its kin in C and Rust, say of every workbook, and no other program does."""
 
 
 class _Contents(Quiet):
@@ -90,7 +90,7 @@ class _Contents(Quiet):
 
     @property
     def is_of_xlsxwriter(self) -> bool:
-        """Whether each formula has the value that somebody gave it: `value=""` is written as no value is elsewhere."""
+        """Whether each formula has the value given with it; elsewhere "" means that it has none."""
         return self._said == set(_XLSXWRITER)
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:

@@ -136,7 +136,7 @@ class CellHandler:
             self._put(letters, value)
 
     def _put(self, letters: str, value: Any) -> None:
-        """Put a value where cells are left out before it, or where it is the first one of its column."""
+        """Put a value where cells are left out before it, or which is the first of its column."""
         values = self._values
         place = column_at(letters)
         if place is None:
@@ -177,11 +177,9 @@ class CellHandler:
 
     def _shared(self, text: str) -> Any:
         try:
-            return (
-                self._texts[int(text)]
-                if text.isdecimal()
-                else Unreadable.wrong(text, "no number of a text")
-            )
+            if not text.isdecimal():
+                return Unreadable.wrong(text, "no number of a text")
+            return self._texts[int(text)]
         except IndexError:
             return Unreadable.wrong(text, "there are fewer shared texts")
 
@@ -189,7 +187,9 @@ class CellHandler:
         if kind == "str":
             # A formula whose outcome is no character at all: Excel and LibreOffice write an empty
             # value, or none.
-            return unescaped(text) if text is not None else ("" if self._has_formula else None)
+            if text is not None:
+                return unescaped(text)
+            return "" if self._has_formula else None
         if kind == "inlineStr":
             return text
         if not text:

@@ -9,7 +9,7 @@ _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 def unescaped(text: str) -> str:
-    """Return a text with the characters that XML cannot hold, which stand in it as `_xHHHH_` (ST_Xstring)."""
+    """Return a text with the characters that XML cannot hold, which it writes as `_xHHHH_`."""
     if "_x" not in text:
         return text
     decoded = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)

@@ -33,7 +33,7 @@ Refuse = Callable[[int, str], None]
 
 
 def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Return the types of the columns that the stream's schema declares to be something else than text."""
+    """Return the types of the columns that the stream's schema declares as anything but text."""
     import pyarrow as pa
 
     properties: Mapping[str, Any] = (reading.stream.schema or {}).get("properties") or {}
@@ -135,7 +135,7 @@ def _integer(text: str) -> int:
 
 
 def _whole(text: str) -> int:
-    """Read a whole number that is written as others are: programs write `3.0` where a column has empty cells, too."""
+    """Read a whole number; programs write `3.0` where a column has empty cells, too."""
     number = decimal_of(text) if _NUMBER.fullmatch(text) else None
     if number is None or number != number.to_integral_value():
         raise ValueError("not an integer")

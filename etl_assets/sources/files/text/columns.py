@@ -1,4 +1,4 @@
-"""The columns of a stream's CSV files, where their types are inferred: looked at in all files before one is loaded.
+"""The columns of a stream's CSV files where types are inferred: all files are looked at first.
 
 So a column has one type throughout a load, and what makes it text is known before a text has become
 a number. What was seen is remembered with the bookmark of an incremental stream: a later file is
@@ -56,11 +56,9 @@ class Columns:
 
     def __init__(self, bookmark: Bookmark | None, table: TableTypes | None) -> None:
         known = (bookmark or {}).get(REMEMBERED)
-        self._before = (
-            {str(k): Seen.of_json(v) for k, v in known.items()}
-            if isinstance(known, Mapping)
-            else {}
-        )
+        if not isinstance(known, Mapping):
+            known = {}
+        self._before = {str(name): Seen.of_json(seen) for name, seen in known.items()}
         self._seen = dict(self._before)
         self._table = table
         self._turns: dict[str, Turn] = {}
@@ -109,14 +107,15 @@ class Columns:
                     held.add(name)
                     continue
                 if table is not None and there is not None and seen.kind != "text":
-                    there = None if pa.types.is_string(there) and table.is_open(name) else there
+                    takes_any_type = pa.types.is_string(there) and table.is_open(name)
+                    there = None if takes_any_type else there
                 types[name] = type_for(seen, name, there, table)
                 stays = there is not None and table is not None and not table.is_replaced
                 remarks += self._told(name, seen, types[name], there if stays else None)
                 notation = self._notations.remark(name, self._seen)
-                remarks += (
-                    [notation] if notation and not stays and pa.types.is_string(types[name]) else []
-                )
+                is_new_text = not stays and pa.types.is_string(types[name])
+                if notation and is_new_text:
+                    remarks.append(notation)
             signs_zeros = table is None or table.signs_zeros
         more = [f"and so on: {len(remarks) - TOLD:,} more"] if len(remarks) > TOLD else []
         self.remark = "; ".join([*remarks[:TOLD], *more]) or None
@@ -143,6 +142,10 @@ class Columns:
                 f"{shorten(turn.text)} ({turn.place}) is not written as the {turn.kind}s before it"
             )
         else:
-            why = f"what is in it ({seen.kind}) does not fit {before if there is None else there} without loss"
+            fits_not = before if there is None else there
+            why = f"what is in it ({seen.kind}) does not fit {fits_not} without loss"
         rows = "; the rows that were loaded before have the text of their values" if loaded else ""
-        yield f"the column {name!r} is text: {why}. All rows of this load have the text of their files{rows}"
+        yield (
+            f"the column {name!r} is text: {why}. All rows of this load have the text of their "
+            f"files{rows}"
+        )

@@ -30,7 +30,7 @@ def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[i
 
 
 def csv_properties(reading: Reading) -> dict[str, Any]:
-    """Return what is known of a file's columns by its header alone, as properties of a JSON Schema."""
+    """Return what a file's header alone says of its columns, as properties of a JSON Schema."""
     return properties_of(next(chunks(reading, head=True)).names, reading)
 
 
@@ -65,7 +65,7 @@ def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:
 
 _OTHER_DELIMITERS = ";\t|"
 _Row = tuple[int, list[Any], int]
-"""The line it begins on, its cells (texts; None for those that are missing), and how many characters it took."""
+"""The line it begins on, its cells (texts; None for missing ones), and its length in characters."""
 
 
 def _rows(lines: CsvLines, reading: Reading) -> Iterator[_Row]:
@@ -97,7 +97,7 @@ def _dialect(delimiter: str, lines: CsvLines, reading: Reading) -> dict[str, Any
 
 
 def _delimiter(lines: CsvLines, reading: Reading) -> str:
-    """Return what stands between the cells: what was asked for, what the file says itself, what its ending says."""
+    """Return what stands between the cells: as asked for, as the file says, or by its ending."""
     asked = reading.options.delimiter
     if asked == INFER and lines.said_delimiter is None:
         with content(reading) as binary:
@@ -145,17 +145,15 @@ def _header(rows: Iterator[_Row], lines: CsvLines, reading: Reading) -> _Header:
         _remark_one_column(names[0], reading)
     twice = repeated(names)
     if twice is not None:
-        hint = (
-            naming_hint(names, line, reading.options.header_rows)
-            if line
-            else "Correct header=[...]."
-        )
+        hint = "Correct header=[...]."
+        if line:
+            hint = naming_hint(names, line, reading.options.header_rows)
         raise reading.error(f"two columns are called {twice!r}.", line or None, hint=hint)
     return _Header(names, line, first)
 
 
 def _remark_one_column(name: str, reading: Reading) -> None:
-    """Tell of a header that another delimiter would part: nothing else shows that a file was read by a wrong one."""
+    """Tell of a header that another delimiter would part: nothing else shows a wrong one."""
     found = next((one for one in _OTHER_DELIMITERS if one in name), None)
     if found is not None and reading.options.delimiter is None:
         said = f"{reading.file!r} has one column, {shorten(name)}"
@@ -171,8 +169,8 @@ def _read_names(rows: Iterator[_Row], reading: Reading) -> list[str]:
         raise reading.error(
             "has no header.",
             read[-1][0] if read else 1,
-            hint="If lines stand before it, pass them over with skip_rows; else say header=False, or name the columns "
-            "with header=[...].",
+            hint="If lines stand before it, pass them over with skip_rows; else say header=False, "
+            "or name the columns with header=[...].",
         )
     return read[0][1] if wanted == 1 else joined_names([cells for _, cells, _ in read])
 
@@ -212,13 +210,15 @@ def _of_another_width(cells: int, line: int, header: _Header, reading: Reading) 
     width = len(header.names)
     if cells < width:
         hint = (
-            "If the line is no row of the table, skip_footer passes over lines at the end, and comment those that "
-            'begin with a character; if it is one, short_rows="null" reads the cells that are missing as NULL.'
+            "If the line is no row of the table, skip_footer passes over lines at the end, and "
+            'comment those that begin with a character; if it is one, short_rows="null" reads the '
+            "cells that are missing as NULL."
         )
     elif header.line:
         hint = (
-            "If the header is on a later line, pass those before it over with skip_rows; if it names too few columns, "
-            f"name all {cells} of them with header=[...], and pass it over with skip_rows={header.line}"
+            "If the header is on a later line, pass those before it over with skip_rows; if it "
+            f"names too few columns, name all {cells} of them with header=[...], and pass it over "
+            f"with skip_rows={header.line}"
             f"{left_out(reading.options.header_rows)}."
         )
     else:

@@ -51,7 +51,7 @@ class CsvLines(TableLines):
         )
 
     def _escaped(self, number: int, line: str) -> str:
-        """Refuse an escape before a letter or digit: some programs mean a control character by it, and others do not.
+        """Refuse an escape before a letter or digit, by which some mean a control character.
 
         What is listed in `null_values`, such as the escaped `N` of MySQL, is left as it is.
         """
@@ -64,12 +64,14 @@ class CsvLines(TableLines):
                 return f"{escape}\r{escape}\n"
             if pair[1].isalnum():
                 ordinary = f"If {escape!r} is an ordinary character in this file, leave escape out."
+                hint = ordinary
+                if pair[1] == "N":
+                    hint = f"null_values=[{pair[0]!r}] reads it as NULL. {ordinary}"
                 raise self._reading.error(
-                    f"{pair[0]!r}: some programs mean a control character or NULL by it, and others do not.",
+                    f"{pair[0]!r}: some programs mean a control character or NULL by it, and "
+                    "others do not.",
                     number,
-                    hint=f"null_values=[{pair[0]!r}] reads it as NULL. {ordinary}"
-                    if pair[1] == "N"
-                    else ordinary,
+                    hint=hint,
                 )
             return pair[0]
 

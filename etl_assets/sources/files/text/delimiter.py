@@ -40,11 +40,9 @@ def inferred_delimiter(lines: CsvLines, reading: Reading, rows: Rows) -> str:
         return found[0]
     if not found and not any(one in line for one in CANDIDATES for line in sample):
         return CANDIDATES[0]  # of a single column
-    several = (
-        f"several fit: {', '.join(map(repr, found))}"
-        if found
-        else "none gives its first rows one width"
-    )
+    several = "none gives its first rows one width"
+    if found:
+        several = f"several fit: {', '.join(map(repr, found))}"
     raise reading.error(
         f"its delimiter is not clear: {several}.", hint='Say it, for example delimiter=";".'
     )

@@ -1,4 +1,4 @@
-"""In which encoding a text file is: what its signature says, what can be proved, and what else would read it.
+"""In which encoding a text file is: what its signature says, what is proved, what else reads it.
 
 Which one of the many encodings of a byte per character was meant, nothing in a file proves; the
 libraries that guess it were wrong about half of the short files that they were tried with. So those
@@ -58,11 +58,9 @@ def encoding_of(first: bytes, reading: Reading) -> str:
     candidates = _PROVABLE if asked == DETECT else tuple(asked)
     found = next(iter(_proved(reading, candidates)), None)
     if found is None:
-        tried = (
-            "one of Unicode's encodings"
-            if asked == DETECT
-            else f"any of the encodings {', '.join(candidates)}"
-        )
+        tried = f"any of the encodings {', '.join(candidates)}"
+        if asked == DETECT:
+            tried = "one of Unicode's encodings"
         raise reading.error(f"is not in {tried}.", hint=encoding_hint(reading))
     if found != candidates[0]:
         reading.remark(
@@ -110,7 +108,7 @@ def _as_read(encoding: str, error: UnicodeDecodeError | None) -> str:
 
 
 def _proved(reading: Reading, candidates: Sequence[str], *, up_to: int | None = None) -> list[str]:
-    """Give, of the whole file, those of some encodings that all of its bytes are of, and that see no NUL in it."""
+    """Return those of some encodings that all bytes of the file fit, and that see no NUL in it."""
     decoders = {one: codecs.getincrementaldecoder(one)("strict") for one in candidates}
     for chunk, is_last in _chunks(reading, up_to):
         for name in list(decoders):
@@ -129,7 +127,7 @@ def _proved(reading: Reading, candidates: Sequence[str], *, up_to: int | None = 
 
 
 def _is_plausible(text: str) -> bool:
-    """Return whether a text may be meant: ASCII that is read as UTF-16 has neither a space nor a line's end."""
+    """Return whether a text may be meant: ASCII read as UTF-16 has no space and no line's end."""
     return not text or any(character in text for character in " \n\r\t,;0123456789")
 
 

@@ -21,7 +21,7 @@ None is the end of the line.
 
 
 def spans_of(columns: Mapping[str, Any]) -> dict[str, Span]:
-    """Return the places of columns: each is `[start, end]`, or a width, and then it begins where the one before ends.
+    """Return the places of columns: each is `[start, end]`, or a width behind the one before.
 
     Raises:
         ConfigError: There are none, or one is nothing of the kind.
@@ -46,7 +46,10 @@ def spans_of(columns: Mapping[str, Any]) -> dict[str, Span]:
     return spans
 
 
-_HINT = 'For example columns={"id": [0, 5], "name": [5, 25]}, counted from 0, or the widths: {"id": 5, "name": 20}.'
+_HINT = (
+    'For example columns={"id": [0, 5], "name": [5, 25]}, counted from 0, or the widths: '
+    '{"id": 5, "name": 20}.'
+)
 
 
 def _pair(name: str, given: Any) -> tuple[Any, Any]:
@@ -73,7 +76,8 @@ def fixed_width_properties(reading: Reading) -> dict[str, Any]:
 def _spans(reading: Reading) -> dict[str, Span]:
     if not reading.options.columns:
         raise ConfigError(
-            f"stream {reading.stream.name!r}: nothing tells where the columns of {reading.file!r} stand.",
+            f"stream {reading.stream.name!r}: nothing tells where the columns of "
+            f"{reading.file!r} stand.",
             hint=f"Say it with columns. {_HINT}",
             stream=reading.stream.name,
         )
@@ -128,7 +132,8 @@ def _cells(text: str, spans: Mapping[str, Span], number: int, reading: Reading) 
             raise reading.error(
                 f"the last line ends within {name!r}, without a line's end: was the file cut?",
                 number,
-                hint=f"If it is whole, let the column reach to the end of the line: [{start}, None].",
+                hint="If it is whole, let the column reach to the end of the line: "
+                f"[{start}, None].",
             )
         if start < len(line) or end is None:
             cells.append(line[start:end].strip(" "))
@@ -152,6 +157,6 @@ def _refuse_rest(line: str, spans: Mapping[str, Span], number: int, reading: Rea
             f"{len(line)} characters, where the columns end at {last}.",
             number,
             value=line[last:],
-            hint=f"If it is data, give it a column: [{last}, None]. If the line is no row, skip_rows, skip_footer or "
-            "comment passes it over.",
+            hint=f"If it is data, give it a column: [{last}, None]. If the line is no row, "
+            "skip_rows, skip_footer or comment passes it over.",
         )

@@ -64,9 +64,12 @@ def naming_hint(names: Sequence[str], line: int, rows: int = 1) -> str:
     if "" not in names:
         return f"N{told}"
     # Followed to the letter for a title, the names alone would load the true header as a row.
-    return f"If this is a title and no header, pass over all lines before the header with skip_rows. Else n{told}"
+    return (
+        "If this is a title and no header, pass over all lines before the header with skip_rows. "
+        f"Else n{told}"
+    )
 
 
 def left_out(rows: int) -> str:
-    """Return the part of a hint that has header_rows left out, if several rows of header were asked for."""
+    """Return the part of a hint that has header_rows left out, if it was asked for."""
     return " (without header_rows)" if rows > 1 else ""

@@ -1,10 +1,9 @@
-"""What texts of a column are written as: read in columns, and summed up so that any two summaries can be joined.
+"""What texts of a column are written as, summed up so that any two summaries can be joined.
 
 A text is taken for a value only where what it says is kept by it. How it says it (`.5` for `0.5`,
-`1e3` for `1000`) is
-not: but for what tells apart texts that are no numbers. Leading zeros are those of a code (`007`),
-and zeros at the
-end that differ from text to text are those of a version (`1.1`, `1.10`).
+`1e3` for `1000`) is not kept, but for what tells apart texts that are no numbers: leading zeros are
+those of a code (`007`), and zeros at the end that differ from text to text are those of a version
+(`1.1`, `1.10`).
 """
 
 import re
@@ -149,7 +148,7 @@ def look(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 
 
 def first_to_differ(before: Seen, texts: "pa.Array | pa.ChunkedArray") -> int:
-    """Return the place of the first text with which a column becomes text: the texts up to it are, with `before`."""
+    """Return the place of the first text with which a column, seen `before`, becomes text."""
     low, high = 0, len(texts)
     while high - low > 1:
         middle = (low + high) // 2
@@ -211,11 +210,8 @@ def _integers(texts: "pa.Array | pa.ChunkedArray") -> Seen | None:
         integers = texts.cast(pa.int64())
     except pa.ArrowInvalid:
         return None
-    return (
-        _of_integers(integers)
-        if pc.all(pc.equal(integers.cast(pa.string()), texts)).as_py()
-        else None
-    )
+    come_back = pc.all(pc.equal(integers.cast(pa.string()), texts)).as_py()
+    return _of_integers(integers) if come_back else None
 
 
 def _of_integers(integers: "pa.Array | pa.ChunkedArray") -> Seen:
@@ -246,7 +242,7 @@ def _numbers(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 def _all_are_numbers(
     texts: "pa.Array | pa.ChunkedArray", raised: "pa.Array | pa.ChunkedArray"
 ) -> bool:
-    """Return whether all texts have the form of a number, as Arrow's reader of doubles knows it, with few exceptions.
+    """Return whether all texts have the form of a number, as Arrow's reader of doubles knows it.
 
     It also reads leading zeros, words (`nan`), and any exponent (`raised`).
     """

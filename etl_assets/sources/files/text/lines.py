@@ -48,12 +48,13 @@ class Lines:
                 raise self._reading.error(
                     f"a row of more than {limit} characters.",
                     number,
-                    hint="Perhaps a quote is not closed, or it is no text file; else raise max_row_bytes.",
+                    hint="Perhaps a quote is not closed, or it is no text file; else raise "
+                    "max_row_bytes.",
                 )
             yield line
 
     def ends_the_one_before(self) -> bool:
-        """Return whether the last line is none: files that were converted twice end lines in two returns and a feed."""
+        """Return whether the last line is none: files converted twice have longer ends of lines."""
         return self._before == self.number
 
     def _numbered(self) -> Iterator[tuple[int, str]]:

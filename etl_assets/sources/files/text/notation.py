@@ -1,4 +1,4 @@
-"""Numbers and dates as people and offices write them: decimal commas, thousands in groups, dates by a format.
+"""Numbers and dates as people and offices write them: decimal commas, groups, dates by a format.
 
 What is read here is turned into the one form that `file_cells` reads, so that it is as exact:
 `1.234,50` becomes `1234.50`, `24.12.2026` becomes `2026-12-24`. What does not fit stays as it is
@@ -7,7 +7,7 @@ and is refused there, or stays text.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import datetime
 from functools import lru_cache
 from time import strptime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,7 +55,7 @@ _TIME_WORDS = frozenset("HIpMSfz")
 _YEARS = frozenset("yY")
 _DAYS_OF_MONTHS = frozenset("bBdm")
 _CHECKED = re.compile(r"%[aAj]")
-"""What Python reads and does not hold against the date: a day of the week, and day 366 of a year that has none."""
+"""What Python reads and does not hold against the date: a day of the week, the day of a year."""
 _DIRECTIVE = re.compile(r"%([A-Za-z%])")
 _ADJACENT = re.compile(r"%[A-Za-z]%[A-Za-z]")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -125,7 +125,7 @@ def kinds_of(format_: str) -> tuple[bool, bool]:
 
 
 def _refuse_ignored(format_: str, words: set[str]) -> None:
-    """Refuse a directive beside which Python would ignore another: 01:00 PM by `%H:%M %p` would be one in the night."""
+    """Refuse a directive beside which Python would ignore another: `%p` is ignored beside `%H`."""
     if "p" in words and "I" not in words:
         raise ConfigError(
             f"date_format {format_!r}: %p goes with hours to 12.", hint="Write %I in place of %H."
@@ -149,7 +149,7 @@ def formats_of(options: "Notation", field: str) -> tuple[str, ...]:
 
 
 def types_by_format(options: "Notation") -> dict[str, "pa.DataType"]:
-    """Return the types of the fields that have a date format of their own: who names the field means a date."""
+    """Return the types of the fields that have a date format of their own: dates, by that."""
     import pyarrow as pa
 
     if not isinstance(options.date_format, Mapping):
@@ -160,7 +160,10 @@ def types_by_format(options: "Notation") -> dict[str, "pa.DataType"]:
         dated, timed = (any(one) for one in zip(*map(kinds_of, formats), strict=True))
         aware = all("%z" in one for one in formats)
         moment = pa.timestamp("us", "UTC" if aware else None)
-        types[field] = moment if dated and timed else pa.date32() if dated else pa.time64("us")
+        if not dated:
+            types[field] = pa.time64("us")
+        else:
+            types[field] = moment if timed else pa.date32()
     return types
 
 
@@ -213,7 +216,7 @@ def _inferred(text: str, number: Rewrite | None, formats: Sequence[str]) -> str:
 
 
 def number_rewrite(options: "Notation") -> Rewrite | None:
-    """Return what turns numbers with a decimal comma, or with groups of thousands, into plain ones."""
+    """Return what turns numbers with a decimal comma, or groups of thousands, into plain ones."""
     if options.decimal == "." and options.thousands is None:
         return None
     pattern = _number_pattern(options.decimal, options.thousands)
@@ -246,9 +249,12 @@ def _number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
         group = f"[{re.escape(_ALIKE.get(thousands, thousands))}]"
         # By three; or by two before the last three, as in India. 1.5 is no number where the point
         # is for thousands.
-        whole = f"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]{{1,2}}(?:{group}[0-9]{{2}})+{group}[0-9]{{3}}|[0-9]*"
+        by_three = f"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+"
+        by_two = f"[0-9]{{1,2}}(?:{group}[0-9]{{2}})+{group}[0-9]{{3}}"
+        whole = f"{by_three}|{by_two}|[0-9]*"
     return re.compile(
-        rf"(?P<sign>[+-]?)(?P<whole>{whole})({re.escape(decimal)}(?P<fraction>[0-9]*))?(?P<exponent>[eE][+-]?[0-9]+)?"
+        rf"(?P<sign>[+-]?)(?P<whole>{whole})({re.escape(decimal)}(?P<fraction>[0-9]*))?"
+        r"(?P<exponent>[eE][+-]?[0-9]+)?"
     )
 
 
@@ -278,13 +284,12 @@ def _read(text: str, format_: str) -> str | None:
     if _CHECKED.search(format_) and not _says_its_day(text, format_, moment):
         return None
     has_date, has_time = kinds_of(format_)
-    value: date | time = (
-        moment if has_date and has_time else moment.date() if has_date else moment.timetz()
-    )
-    return value.isoformat()
+    if has_date and has_time:
+        return moment.isoformat()
+    return moment.date().isoformat() if has_date else moment.timetz().isoformat()
 
 
 def _says_its_day(text: str, format_: str, moment: datetime) -> bool:
-    """Return whether the days of the week and of the year that a text names are those of its date."""
+    """Return whether the days of the week and year that a text names are those of its date."""
     told = strptime(text, format_)
     return (told.tm_wday, told.tm_yday) == (moment.weekday(), moment.timetuple().tm_yday)

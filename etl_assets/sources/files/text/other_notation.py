@@ -1,4 +1,4 @@
-"""Texts that stay texts only because no option says how they are written: which option would make values of them.
+"""Texts that stay texts because no option says how they are written, and which option would.
 
 What is told here is proved with the option itself on all texts of the column, so that it helps when
 it is followed.
@@ -22,10 +22,11 @@ _NUMBERS: tuple[Mapping[str, str], ...] = (
     {"decimal": ",", "thousands": "."},
     {"thousands": ","},
 )
-_DATES = tuple(f"{date}{time}" for date in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
-               for time in ("", " %H:%M", " %H:%M:%S"))  # fmt: skip
+_DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S")
+_DATES = tuple(f"{day}{clock}" for day in _DAYS for clock in _CLOCKS)
 _GO_ON = {None, "integer"}
-"""What a column may be before its first text of another form: these are written alike in all notations."""
+"""What a column may be before its first text of another form: all notations write these alike."""
 
 
 class Notations:
@@ -92,8 +93,8 @@ class Notations:
             dict.fromkeys("numbers" if one.is_number else "dates" for one in fitting.values())
         )
         return (
-            f"the column {name!r} is text, and would be {kinds} with {' or '.join(fitting)}: if it is written so, say "
-            "that to the source, and load the stream anew with full_refresh"
+            f"the column {name!r} is text, and would be {kinds} with {' or '.join(fitting)}: if it "
+            "is written so, say that to the source, and load the stream anew with full_refresh"
         )
 
 

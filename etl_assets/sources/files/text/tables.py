@@ -1,4 +1,4 @@
-"""Rows of texts, of CSV and fixed-width files, as tables: text stays text, what is declared is read exactly."""
+"""Rows of texts, of CSV and fixed-width files, as tables: what is declared is read exactly."""
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +34,10 @@ class Chunk:
         """Yield names and texts, column by column."""
         columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.names)
         for name, texts in zip(self.names, columns, strict=True):
-            yield name, [None if text in nulls else text for text in texts] if nulls else texts
+            if nulls:
+                yield name, [None if text in nulls else text for text in texts]
+            else:
+                yield name, texts
 
 
 Chunks = Callable[[Reading], Iterator[Chunk]]
@@ -75,7 +78,7 @@ def properties_of(names: Sequence[str], reading: Reading) -> dict[str, Any]:
 def text_columns(
     chunks: Chunks, reading: Reading, wanted: Callable[[str], bool]
 ) -> Iterator[tuple[Columns, Columns, Sequence[int]]]:
-    """Yield the columns of a file whose types are to be inferred, in the forms these are inferred of, and as written.
+    """Yield the columns of a file whose types are to be inferred: in plain forms, and as written.
 
     With them come the lines that their rows begin on.
 
@@ -170,7 +173,7 @@ def _inferred(
 def _plain(
     texts: Sequence[str | None], written: "pa.Array | pa.ChunkedArray", reading: Reading, name: str
 ) -> "pa.Array | pa.ChunkedArray":
-    """Return texts in the forms that types are inferred of: as they are written, where the options say nothing."""
+    """Return texts in the forms that types are inferred from; as written if no option says more."""
     import pyarrow as pa
 
     plain = inferred_texts(reading.options, texts, name)
@@ -178,7 +181,7 @@ def _plain(
 
 
 def _by_format(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Return the types of fields that have a date format and are not declared to be anything but text."""
+    """Return the types of fields that have a date format and are not declared as another type."""
     declared = declared_types(reading)
     return {
         name: type_

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def type_for(
     seen: Seen, field: str, there: "pa.DataType | None", table: TableTypes | None
 ) -> "pa.DataType":
-    """Return the type of a column: the one it has in the table if all texts fit, else one that holds them; or text.
+    """Return the type of a column: that of its table if all texts fit, or one that holds them.
 
     Args:
         seen: What is known of all texts of the column.
@@ -145,7 +145,7 @@ def _integers(
 def parts(
     texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType", *, signs_zeros: bool = True
 ) -> "list[tuple[bool, pa.Array | pa.ChunkedArray]]":
-    """Part texts into runs that fit a type (converted) and single ones that do not (as they are), in their order."""
+    """Part texts, in order, into runs that fit a type (converted) and others (as they are)."""
     if fits(look(texts), type_):
         return [(True, converted(texts, type_, signs_zeros=signs_zeros))]
     if len(texts) == 1:
@@ -171,7 +171,7 @@ def _of_itself(seen: Seen) -> "pa.DataType":
 def _beside(
     seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: TableTypes, field: str
 ) -> "pa.DataType":
-    """Return the type of a column that has another one in its table than the texts would have by themselves."""
+    """Return the type of a column whose table has another type than the texts alone would have."""
     import pyarrow as pa
     from pyarrow import types as t
 

@@ -83,7 +83,7 @@ def _opened(messages: "_Messages", reading: Reading) -> "pa.RecordBatchStreamRea
 
 
 class _Messages(io.RawIOBase):
-    """The messages of a stream, as bytes: each is read whole and looked at before any of it is given.
+    """The messages of a stream, as bytes: each is read whole and checked before it is given.
 
     Args:
         binary: The file, at its start.
@@ -182,11 +182,10 @@ class _Messages(io.RawIOBase):
 
 
 def _described(metadata: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """Return the length of a message's body, and the places of its buffers there if they are packed.
+    """Return the length of a message's body, and the places of its buffers there if packed.
 
-    The metadata are a FlatBuffer: `Message {version, header type, header, body length}`; of rows,
-        the header is
-    `RecordBatch {length, nodes, buffers, compression}`; of a dictionary,
+    The metadata are a FlatBuffer: `Message {version, header type, header, body length}`. For rows
+    the header is `RecordBatch {length, nodes, buffers, compression}`, for a dictionary
     `DictionaryBatch {id, RecordBatch, is delta}`.
     """
     message = _follow(metadata, 0)
@@ -261,7 +260,7 @@ def _slices(batch: "pa.RecordBatch", before: int, reading: Reading) -> Iterator[
 
 
 def _without_views(batch: "pa.RecordBatch") -> "pa.RecordBatch":
-    """Copy texts that are views into others: not every part of Arrow, and of an older one, takes them."""
+    """Copy texts that are views into others: not every part of Arrow takes them."""
     import pyarrow as pa
 
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}

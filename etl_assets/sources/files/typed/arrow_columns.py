@@ -34,11 +34,8 @@ def storable(table: "pa.Table", rows: Sequence[int], reading: Reading) -> "pa.Ta
     if len(set(table.column_names)) < len(table.column_names):
         return table  # which is an error of its own
     stream = reading.stream
-    known = (
-        {}
-        if stream.disable_column_type_check
-        else {field.name: field for field in declared_schema(stream) or ()}
-    )
+    declared = None if stream.disable_column_type_check else declared_schema(stream)
+    known = {field.name: field for field in declared or ()}
     arrays, fields = [], []
     for field in table.schema:
 
@@ -53,11 +50,9 @@ def storable(table: "pa.Table", rows: Sequence[int], reading: Reading) -> "pa.Ta
         fields.append(
             field if array.type == field.type else field.with_type(array.type).remove_metadata()
         )
-    return (
-        pa.Table.from_arrays(arrays, schema=pa.schema(fields, table.schema.metadata))
-        if fields
-        else table
-    )
+    if not fields:
+        return table
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, table.schema.metadata))
 
 
 def _converted(

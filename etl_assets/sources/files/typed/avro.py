@@ -58,14 +58,16 @@ def avro_tables(reading: Reading) -> Tables:
             rows.append(row)
             size += length
             if len(rows) >= reading.options.batch_rows or size >= reading.options.batch_bytes:
-                yield (
-                    _table(rows, number, schema, reading),
-                    range(number + 1, number + 1 + len(rows)),
-                )
+                yield _table(rows, number, schema, reading), _numbers(number, rows)
                 number += len(rows)
                 rows, size = [], 0
         if rows:
-            yield _table(rows, number, schema, reading), range(number + 1, number + 1 + len(rows))
+            yield _table(rows, number, schema, reading), _numbers(number, rows)
+
+
+def _numbers(before: int, rows: Sequence[Any]) -> range:
+    """Return the numbers of records that stand behind so many others."""
+    return range(before + 1, before + 1 + len(rows))
 
 
 def avro_properties(reading: Reading) -> dict[str, Any]:
@@ -148,12 +150,10 @@ class _Budget:
 
     def __init__(self, reading: Reading) -> None:
         options = reading.options
-        ratio = (
-            None
-            if reading.size is None
-            else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
-        )
-        self.left = options.max_file_bytes if ratio is None else min(ratio, options.max_file_bytes)
+        self.left = options.max_file_bytes
+        if reading.size is not None:
+            by_ratio = max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
+            self.left = min(self.left, by_ratio)
 
 
 def _table(
@@ -171,11 +171,8 @@ def _table(
 
         names.append(column.name)
         values = [row[column.name] for row in rows]
-        arrays.append(
-            reading.refusals.read(
-                partial(_exactly, column=column, reading=reading), values, located
-            )
-        )
+        convert = partial(_exactly, column=column, reading=reading)
+        arrays.append(reading.refusals.read(convert, values, located))
     return pa.table(arrays, names=names)
 
 
@@ -214,4 +211,5 @@ def _array(values: list[Any], column: Column, reading: Reading) -> Any:
 
 
 def _duration(value: bytes) -> dict[str, int]:
+    """Return a duration as JSON has it: months and days have no length of their own."""
     return dict(zip(("months", "days", "milliseconds"), struct.unpack("<III", value), strict=True))

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WIDE_PRECISION = 100_000
-"""No decimal of bytes is longer that a database could take."""
+"""The precision of decimals of bytes: a longer one could not be taken by any database."""
 _SIZES = {"null": 0, "float": 4, "double": 8}
 MAX_DECIMAL = 38
 MAX_VALUES = 100_000
-"""Of a record, those of the records in it among them."""
+"""How many values a record may have, those of the records in it among them."""
+DURATION_BYTES = 12
 _PARTS = {"type", "items", "values", "fields"}
 
 
@@ -51,11 +52,8 @@ def columns_of(schema: Any) -> tuple[dict[str, Any], list[Column]]:
     Raises:
         UnreadableError: It is no record.
     """
-    if (
-        not isinstance(schema, Mapping)
-        or schema.get("type") != "record"
-        or not isinstance(schema.get("fields"), list)
-    ):
+    is_record = isinstance(schema, Mapping) and schema.get("type") == "record"
+    if not is_record or not isinstance(schema.get("fields"), list):
         raise UnreadableError("its values are no records")
     fields, columns = [], []
     for field in schema["fields"]:
@@ -72,24 +70,26 @@ def _column(name: str, type_: Any) -> tuple[Any, Column]:
     if len(present) != 1:
         return type_, Column(name, None)
     (found,) = present
-    logical = found.get("logicalType") if isinstance(found, Mapping) else None
-    stored, viewed = (
-        _moments().get((found.get("type"), logical), (None, None)) if logical else (None, None)
-    )
-    if stored is not None:
-        plain = found["type"]
-        read = (
-            [plain if one == found else one for one in branches]
-            if isinstance(type_, list)
-            else plain
-        )
+    if not isinstance(found, Mapping):
+        return type_, Column(name, _type({}, found, None))
+    kind, logical = found.get("type"), found.get("logicalType")
+    moment = _moments().get((kind, logical)) if logical else None
+    if moment is not None:
+        stored, viewed = moment
+        read = kind
+        if isinstance(type_, list):
+            read = [kind if one == found else one for one in branches]
         return read, Column(name, viewed, stored)
-    kind = found.get("type") if isinstance(found, Mapping) else found
-    is_duration = logical == "duration"
-    nested = is_duration or kind in {"array", "map", "record"}
-    return type_, Column(
-        name, _type(found, kind, logical), is_nested=nested, is_duration=is_duration
-    )
+    if _is_duration(found):
+        return type_, Column(name, None, is_nested=True, is_duration=True)
+    is_nested = kind in {"array", "map", "record"}
+    return type_, Column(name, _type(found, kind, logical), is_nested=is_nested)
+
+
+def _is_duration(schema: Mapping[str, Any]) -> bool:
+    """Return whether values are durations; one of another size is `fixed` bytes, as Avro has it."""
+    is_named_so = schema.get("logicalType") == "duration" and schema.get("type") == "fixed"
+    return is_named_so and schema.get("size") == DURATION_BYTES
 
 
 def _moments() -> dict[tuple[Any, Any], tuple["pa.DataType", "pa.DataType"]]:
@@ -108,16 +108,14 @@ def _moments() -> dict[tuple[Any, Any], tuple["pa.DataType", "pa.DataType"]]:
     return found
 
 
-def _type(found: Any, kind: Any, logical: str | None) -> "pa.DataType | None":
+def _type(found: Mapping[str, Any], kind: Any, logical: str | None) -> "pa.DataType | None":
     import pyarrow as pa
 
     if logical == "decimal":
         precision, scale = int(found.get("precision", 0)), int(found.get("scale", 0))
-        return (
-            pa.decimal128(precision, scale)
-            if 0 < precision <= MAX_DECIMAL and scale <= precision
-            else None
-        )
+        if not 0 < precision <= MAX_DECIMAL or scale > precision:
+            return None
+        return pa.decimal128(precision, scale)
     if logical == "uuid":
         return pa.string()
     types = {
@@ -140,15 +138,12 @@ def _exact(schema: Any) -> Any:
         return [_exact(one) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
-    made = {
-        key: _exact(value) if key in {"type", "items", "values", "fields"} else value
-        for key, value in schema.items()
-    }
+    made = {key: _exact(value) if key in _PARTS else value for key, value in schema.items()}
     if schema.get("logicalType") == "decimal":
-        bits = 8 * int(schema.get("size", 0)) - 1
-        made["precision"] = (
-            math.floor(bits * math.log10(2)) if schema.get("type") == "fixed" else WIDE_PRECISION
-        )
+        made["precision"] = WIDE_PRECISION
+        if schema.get("type") == "fixed":
+            bits = 8 * int(schema.get("size", 0)) - 1
+            made["precision"] = math.floor(bits * math.log10(2))
     return made
 
 
@@ -175,9 +170,9 @@ class Sizes:
         """
         if isinstance(schema, list):
             branches = [self.of(one) for one in schema]
-            return 1 + min((least for least, _ in branches), default=0), max(
-                (most for _, most in branches), default=1
-            )
+            least = min((least for least, _ in branches), default=0)
+            most = max((most for _, most in branches), default=1)
+            return 1 + least, most
         if isinstance(schema, str):
             return self._of_name(schema)
         kind = schema["type"]
@@ -190,7 +185,9 @@ class Sizes:
             return 1, values
         if kind == "fixed":
             return int(schema["size"]), 1
-        return (1, 1) if kind == "enum" else self.of(kind)
+        if kind == "enum":
+            return 1, 1
+        return self.of(kind)
 
     def _of_name(self, name: str) -> tuple[int, int]:
         if name not in self._named:

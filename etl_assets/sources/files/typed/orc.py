@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 1024
-"""Rows that are unpacked at once: a few bytes of a stripe may stand for a long text in each of them."""
+"""How many rows are unpacked at once: a few bytes may stand for a long text in each of them."""
 BEYOND_NANOSECONDS = 253_402_300_799 * 10**6
 """The last second of the year 9999, in microseconds."""
 
@@ -127,24 +127,28 @@ def _moments(schema: "pa.Schema") -> list[str]:
 
 
 def _check_moments(schema: "pa.Schema", reading: Reading) -> None:
-    """Refuse moments where this version of Arrow would turn those it cannot hold into others, without a word."""
+    """Refuse moments where this version of Arrow would silently turn some into others."""
     if _moments(schema) and not refuses_moments():
         raise ConfigError(
-            f"stream {reading.stream.name!r}: {reading.file!r} has moments ({', '.join(_moments(schema))}), and this "
-            "version of pyarrow turns those beyond the year 2262 into others.",
+            f"stream {reading.stream.name!r}: {reading.file!r} has moments "
+            f"({', '.join(_moments(schema))}), and this version of pyarrow turns those beyond the "
+            "year 2262 into others.",
             hint="Install a newer pyarrow.",
             stream=reading.stream.name,
         )
 
 
 def _leave_out(column: str) -> str:
-    return f"Moments of ORC are read from 1677 to 2262. Leave out the column {column!r}, or write it as a text or a date."
+    return (
+        f"Moments of ORC are read from 1677 to 2262. Leave out the column {column!r}, or write it "
+        "as a text or a date."
+    )
 
 
 def _beyond_nanoseconds(
     file: Any, schema: "pa.Schema", names: list[str], error: Exception
 ) -> str | None:
-    """Return the first column with a moment that nanoseconds do not hold, which Arrow's error does not name."""
+    """Return the first column with a moment that nanoseconds do not hold; Arrow names none."""
     import pyarrow as pa
     from pyarrow import orc
 

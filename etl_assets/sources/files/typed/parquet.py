@@ -90,7 +90,8 @@ def _parquet_bounds(reading: Reading, far: FarMoments) -> Bounds:
                 hint="Raise max_file_bytes if that is right.",
             )
         raise reading.error(
-            f"stands for more than {by_ratio} bytes, with a size of {reading.size}: it may be a bomb.",
+            f"stands for more than {by_ratio} bytes, with a size of {reading.size}: it may be a "
+            "bomb.",
             field=field,
             hint=f"Raise max_ratio (it is {options.max_ratio}) if the file is what it should be.",
         )
