@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from etl_assets import redaction
 from tests.embedded_postgres import start_if_missing
+from tests.sampling import leave_the_rest_to_full
 
 # No deadline: the machines that run this are busy, and a slow example is no wrong one.
 settings.register_profile("etl_assets", deadline=None, print_blob=True)
@@ -37,6 +38,12 @@ def migrations_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", cache(ScriptDirectory.from_config))
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave combinations that prove one thing again to `make test-full`."""
+    leave_the_rest_to_full(items)
 
 
 def pytest_configure(config: pytest.Config) -> None:
