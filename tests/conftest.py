@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from etl_assets import redaction
 from tests.embedded_postgres import start_if_missing
+from tests.memory_folder import keep_files_in_memory
 from tests.sampling import leave_the_rest_to_full
 
 # No deadline: the machines that run this are busy, and a slow example is no wrong one.
@@ -47,9 +48,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start a PostgreSQL where there is none; processes of xdist inherit where it is."""
+    """Choose where files are, and start a PostgreSQL where there is none; processes of xdist inherit both."""
     if hasattr(config, "workerinput"):
         return
+    keep_files_in_memory()
     server = start_if_missing()
     if server is not None:
         config.add_cleanup(server.stop)
