@@ -46,7 +46,10 @@ class Site:
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
-        """The instance of the place's folder, opened once: its files are what other processes write to, too."""
+        """The instance of the place's folder, opened once.
+
+        Its files are also what other processes write to.
+        """
         return dg.DagsterInstance.from_config(str(self.home))
 
     def close(self) -> None:

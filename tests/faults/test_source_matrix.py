@@ -109,8 +109,7 @@ def test_fails_there_then_goes_on(
 
 
 def test_every_point_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for point in POINTS:
-        monkeypatch.setattr(faults, "_passed", faults._passed.__class__())
-        monkeypatch.setenv(faults.VARIABLE, f"{point}:1000:raise")
-        load(source(4, "global"), tmp_path / f"{point}.duckdb")
-        assert faults._passed[point] > 0, point
+    monkeypatch.setattr(faults, "_passed", faults._passed.__class__())
+    monkeypatch.setenv(faults.VARIABLE, "none:1:raise")  # while one is set, all are counted
+    load(source(4, "global"), tmp_path / "warehouse.duckdb")
+    assert set(POINTS) <= set(faults._passed)

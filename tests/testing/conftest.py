@@ -43,7 +43,7 @@ def _is_its_turn(kind: type, params: Mapping[str, Any]) -> bool:
     if kind.__name__ not in IN_TURN or point not in IN_THE_TRANSACTION:
         return True
     turn = IN_TURN.index(kind.__name__) + IN_THE_TRANSACTION.index(point)
-    return params["strategy"] == STRATEGIES[turn % len(STRATEGIES)]
+    return bool(params["strategy"] == STRATEGIES[turn % len(STRATEGIES)])
 
 
 def _is_sample_of_points(strategy: str, point: str) -> bool:
