@@ -122,7 +122,7 @@ class KillConformance:
         """A place of its own, whose streams are still to be synced."""
         site = Site(self.place(tmp_path))
         yield site
-        site.place.drop()
+        site.close()
 
     def test_ended_then_run_again(
         self,
@@ -339,7 +339,7 @@ class KillConformance:
                 with armed("none:1:raise") as passed:
                     assert site.run(strategy)
             finally:
-                site.place.drop()
+                site.close()
             self._passed[key] = passed + Counter(dict.fromkeys(PROJECT_POINTS, 1))
         return self._passed[key]
 
@@ -358,7 +358,7 @@ class KillConformance:
                     process.communicate(timeout=TIMEOUT_SECONDS)
                 self._seconds[key] = time.monotonic() - began
             finally:
-                site.place.drop()
+                site.close()
         return self._seconds[key]
 
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,20 @@ class Site:
         self.home.mkdir(exist_ok=True)
         (self.home / "dagster.yaml").write_text(SETTINGS)
 
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """The instance of the place's folder, opened once.
+
+        Its files are also what other processes write to.
+        """
+        return dg.DagsterInstance.from_config(str(self.home))
+
+    def close(self) -> None:
+        """Close the instance and drop the place."""
+        if "instance" in vars(self):
+            self.instance.dispose()
+        self.place.drop()
+
     def give(self, rows: Rows) -> None:
         """Make these the rows that the source has."""
         write_rows(self.rows, rows)
@@ -57,8 +72,8 @@ class Site:
         from etl_assets.testing.project import chosen
 
         assets = chosen(self.place, stream, later=_is_later(fault))
-        with dg.DagsterInstance.from_config(str(self.home)) as instance, armed(fault):
-            return dg.materialize(assets, instance=instance, raise_on_error=False).success
+        with armed(fault):
+            return dg.materialize(assets, instance=self.instance, raise_on_error=False).success
 
     def start(self, stream: str, fault: str | None = None) -> Process:
         """Begin `dagster asset materialize` in a process of its own."""
@@ -112,10 +127,9 @@ class Site:
 
     def events(self, stream: str) -> list[dict[str, Any]]:
         """Return the metadata of a stream's materialization events, oldest first."""
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            key = dg.AssetKey([SOURCE, stream])
-            records = instance.fetch_materializations(key, limit=100, ascending=True).records
-            found = [record.asset_materialization for record in records]
+        key = dg.AssetKey([SOURCE, stream])
+        records = self.instance.fetch_materializations(key, limit=100, ascending=True).records
+        found = [record.asset_materialization for record in records]
         return [
             {name: value.value for name, value in one.metadata.items()}
             for one in found

@@ -96,6 +96,7 @@ MADE: list[Callable[[Path], Source]] = [
 ]
 
 
+@pytest.mark.sampled("kind")
 @pytest.mark.parametrize("kind", DESTINATIONS)
 @pytest.mark.parametrize("made", MADE, ids=lambda one: one.__name__)
 def test_the_table_has_its_columns(

@@ -84,6 +84,7 @@ def test_a_destination_that_keeps_nothing_names_it_too() -> None:
         load(ARRAYS["text"], NoopDestination())
 
 
+@pytest.mark.sampled("kind")
 @pytest.mark.parametrize("text", ["{", "[1,]", "NaN", "", "{'a': 1}", "1 2", "[" * 100_000])
 @pytest.mark.parametrize("kind", DESTINATIONS)
 def test_json_that_is_none_is_refused(kind: str, text: str, tmp_path: Path) -> None:

@@ -191,6 +191,9 @@ class Loads:
                 [assets] if isinstance(assets, dg.AssetsDefinition) else [*assets]
             ).success
             self._made[key] = warehouse
+            if isinstance(warehouse, DuckDBDestination):
+                # As long as it is open here, the tests that look into the file open it at no cost.
+                self._stack.enter_context(duckdb.connect(warehouse.path))
         return self._made[key]
 
 

@@ -313,6 +313,7 @@ def test_a_file_that_changes_after_it_was_looked_at_is_an_error(
 # Later loads
 
 
+@pytest.mark.sampled("kind")
 @pytest.mark.parametrize("kind", DESTINATIONS)
 @pytest.mark.parametrize(
     ("first", "then", "values"),

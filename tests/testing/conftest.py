@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from itertools import cycle
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,9 @@ _ELSEWHERE = [point for point in POINTS if point not in IN_THE_TRANSACTION]
 ONE_STRATEGY = dict(zip(_ELSEWHERE, cycle(STRATEGIES), strict=False))
 ONE_STRATEGY |= dict.fromkeys(ENGINE_POINTS, "replace")  # no other passes them
 
+IN_TURN = ("TestFirebird", "TestShownInTheGuide", "TestSqlOnSQLite")
+"""Destinations whose transactions are one base class: of each point in one, each takes another strategy."""
+
 QUICK = (TestTinyDestination, TestRowHook)
 """Destinations that hold rows in memory: leaving anything out gains nothing."""
 
@@ -28,8 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if kind is None or issubclass(kind, QUICK) or not isinstance(item, pytest.Function):
             continue
         sampled = SAMPLES.get(item.originalname)
-        if sampled is not None and not sampled(**item.callspec.params):
+        if sampled is None:
+            continue
+        if not sampled(**item.callspec.params) or not _is_its_turn(kind, item.callspec.params):
             item.add_marker(pytest.mark.full)
+
+
+def _is_its_turn(kind: type, params: Mapping[str, Any]) -> bool:
+    point = params.get("point")
+    if kind.__name__ not in IN_TURN or point not in IN_THE_TRANSACTION:
+        return True
+    turn = IN_TURN.index(kind.__name__) + IN_THE_TRANSACTION.index(point)
+    return bool(params["strategy"] == STRATEGIES[turn % len(STRATEGIES)])
 
 
 def _is_sample_of_points(strategy: str, point: str) -> bool:
