@@ -127,8 +127,10 @@ def _distribution(point: EntryPoint) -> str:
 
 
 _ABOVE = {
+    "AirbyteDestination": "destinations.airbyte",
     "CacheBase": "caches.base",
     "Destination": "destinations.base",
+    "SingerDestination": "destinations.singer",
     "create_tables": "scripts.reading",
     "print_samples": "scripts.reading",
     "read": "scripts.reading",

@@ -16,8 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "etl_assets"
 
 KNOWN = {
-    "a destination and its modes as a program": r"etl_assets\.destinations\.(airbyte|arguments|base|connector|process|"
-    r"rows|singer|states|target\w*)",
     "a source and its modes as a program": r"etl_assets\.sources\.(airbyte\.source|base|connector|read|singer\.source|"
     r"source_read|together|tap\.\w+)",
 }

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ValidationError
 from typing_extensions import override
 
-from etl_assets.destinations.arguments import arguments_of, run_destination
 from etl_assets.destinations.contract import Screen, as_rows, declared_shape, settled
 from etl_assets.destinations.database.rejected import Rejects
-from etl_assets.destinations.process import DestinationModes
-from etl_assets.destinations.rows import export_rows
+from etl_assets.destinations.target.arguments import arguments_of
+from etl_assets.destinations.target.modes import DestinationModes
+from etl_assets.destinations.target.program import run_destination
+from etl_assets.destinations.target.rows import export_rows
 from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, InputError, UnsupportedWriteError
 from etl_assets.logs import Logger
@@ -34,6 +35,7 @@ from etl_assets.model.stored import (
 from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers
 from etl_assets.redaction import remember_config
+from etl_assets.registry import reach
 from etl_assets.secrets.references import ResolvedConfig
 
 if TYPE_CHECKING:
@@ -310,13 +312,8 @@ def _connector_class(executor: Any) -> Any:
 
     if not isinstance(executor, Executor):
         return None
-    if executor.protocol == "singer":
-        from etl_assets.destinations.singer import SingerDestination
-
-        return SingerDestination
-    from etl_assets.destinations.airbyte import AirbyteDestination
-
-    return AirbyteDestination
+    is_singer = executor.protocol == "singer"
+    return reach("SingerDestination" if is_singer else "AirbyteDestination")
 
 
 def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any]) -> Any:
