@@ -37,7 +37,7 @@ def is_column_selected(stream: Stream, column: str) -> bool:
 
 def column_selector(stream: Stream) -> Callable[[str], bool]:
     """Return a function that tells of each column whether it is selected: for many columns of one stream."""
-    return _Columns(stream).selects
+    return stream.remembered("columns", lambda: _Columns(stream)).selects
 
 
 def selected_columns(stream: Stream) -> tuple[str, ...] | None:

@@ -225,6 +225,9 @@ class Stream:
 
         () for a full table.
         """
+        return self.remembered("cursor", self._cursor)
+
+    def _cursor(self) -> tuple[str, ...]:
         if self.replication_method == "FULL_TABLE":
             return ()
         first = () if self.replication_key is None else (self.replication_key,)
