@@ -129,9 +129,11 @@ def _distribution(point: EntryPoint) -> str:
 
 
 _ABOVE = {
+    "AirbyteDestination": "destinations.airbyte",
     "AirbyteSource": "sources.airbyte.source",
     "CacheBase": "caches.base",
     "Destination": "destinations.base",
+    "SingerDestination": "destinations.singer",
     "SingerSource": "sources.singer.source",
     "create_tables": "scripts.reading",
     "load_streams": "sources.together",

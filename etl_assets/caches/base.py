@@ -115,14 +115,15 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         field = cls.model_fields[info.field_name or ""]
         if is_reference(value) and field.annotation is not Any:
             raise ValueError(
-                f"only a secret can be a reference; give the value, such as get_secret({name_of(value)!r})"
+                "only a secret can be a reference; give the value, such as "
+                f"get_secret({name_of(value)!r})"
             )
         return value
 
     @model_validator(mode="before")
     @classmethod
     def _leave_out_unknown(cls, given: Any) -> Any:
-        """Leave out options that there are not, and warn of them: scripts give some that PyAirbyte ignores, too."""
+        """Leave out unknown options, and warn of them: scripts give some that PyAirbyte ignores."""
         if not isinstance(given, Mapping):
             return given
         known = {
@@ -149,7 +150,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
     @property
     @override
     def destination(self) -> DatabaseDestination:
-        """The destination that writes to it: an IO manager of Dagster's is made of it as of any other."""
+        """The destination that writes to it; a Dagster IO manager is made of it as of any other."""
         if self._destination is None:
             self._destination = self.make_destination()
             self._destination.options.table_prefix = self.table_prefix or ""
@@ -252,11 +253,11 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         return self.destination.table_for(source_name, stream)
 
     def state_of(self, stream_name: str) -> StreamState:
-        """Return what is stored about a stream: its table, the load id and the bookmark of its last load."""
+        """Return what is stored about a stream: its table, its last load's id and bookmark."""
         return self._state(stream_name)
 
     def replaced_since(self, stream_name: str, load_id: str) -> bool:
-        """Whether a stream's table was replaced by a load after this one, or this one is not known."""
+        """Return whether a stream's table was replaced after a load, or the load is not known."""
         state = self._state(stream_name)
         with self.destination.transaction() as tx:
             return self.destination.ledger(tx).replaced_since(state, load_id)
@@ -339,7 +340,10 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
             return to_sql_table(table, tx.schema(table))
 
     def as_io_manager(self) -> Any:
-        """Return a Dagster IO manager that stores into it, and reads from it: `resources={"io_manager": ...}`."""
+        """Return a Dagster IO manager that stores into it and reads from it.
+
+        It is for `resources={"io_manager": ...}`.
+        """
         return reach("to_io_manager")(self)
 
     def known_streams(
@@ -388,7 +392,8 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         state = found.states.get(stream_name)
         if state is None:
             raise StateNotFoundError(
-                f"Nothing was read into {self!r} as {stream_name!r}: somebody else has made the table.",
+                f"Nothing was read into {self!r} as {stream_name!r}: somebody else has made the "
+                "table.",
                 stream=stream_name,
             )
         return state

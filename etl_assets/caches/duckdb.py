@@ -50,7 +50,7 @@ class DuckDBCache(CacheBase):
 
     @override
     def get_sql_engine(self) -> Any:
-        """Return an SQLAlchemy engine whose connections are opened as the destination opens its own."""
+        """Return an SQLAlchemy engine whose connections are opened as the destination's are."""
         from duckdb_engine import ConnectionWrapper
         from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool, StaticPool

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from etl_assets.shared.catalog_providers import CatalogProvider
 
 _NO_PAIR = (
-    "etl_assets has no types of Airbyte Cloud's client. Give the options of cache.paired_destination_name to "
+    "etl_assets has no types of Airbyte Cloud's client. Give the options of "
+    "cache.paired_destination_name to "
     "get_destination()."
 )
 
@@ -58,7 +59,7 @@ class PyAirbyteVerbs:
         return self._streams_read
 
     def create_source_tables(self, source: Any, streams: str | Sequence[str] | None = None) -> None:
-        """Make the tables of a source's streams where they are missing, by what its catalog declares.
+        """Make the missing tables of a source's streams, by what its catalog declares.
 
         Args:
             source: The source.
@@ -101,7 +102,7 @@ class PyAirbyteVerbs:
 
     @contextmanager
     def get_sql_connection(self) -> Iterator["Connection"]:
-        """Yield a connection of SQLAlchemy's, in a transaction that is committed at the end of the block.
+        """Yield a connection of SQLAlchemy's, in a transaction that the block's end commits.
 
         ```python
         with cache.processor.get_sql_connection() as connection:

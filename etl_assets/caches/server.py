@@ -55,9 +55,9 @@ class ServerCache(CacheBase):
 
     def destination_options(self) -> dict[str, Any]:
         """Return the destination's options; its url holds no password."""
-        user = quote(self.username, safe="")
+        user, database = quote(self.username, safe=""), quote(self.database, safe="")
         return {
-            "url": f"{self.scheme}://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}",
+            "url": f"{self.scheme}://{user}@{self.host}:{self.port}/{database}",
             "password": None if self.password == "" else self.password,
             "staging_dir": str(self.cache_dir / "staging"),
         }

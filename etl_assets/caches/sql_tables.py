@@ -1,4 +1,7 @@
-"""A stored table as SQLAlchemy's `Table`, made of its Arrow types: reflection does not work for every database."""
+"""A stored table as SQLAlchemy's `Table`, made of its Arrow types.
+
+Reflection does not work for every database.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +37,20 @@ def sql_type(type_: "pa.DataType") -> Any:
     if t.is_timestamp(type_):
         return sa.DateTime(timezone=type_.tz is not None)
     kinds: list[tuple[Any, Any]] = [
-        (t.is_boolean, sa.Boolean), (t.is_integer, sa.BigInteger), (t.is_floating, sa.Double), (t.is_date, sa.Date),
-        (t.is_time, sa.Time), (t.is_duration, sa.Interval), (_is_binary, sa.LargeBinary), (_is_text, sa.String),
+        (t.is_boolean, sa.Boolean),
+        (t.is_integer, sa.BigInteger),
+        (t.is_floating, sa.Double),
+        (t.is_date, sa.Date),
+        (t.is_time, sa.Time),
+        (t.is_duration, sa.Interval),
+        (_is_binary, sa.LargeBinary),
+        (_is_text, sa.String),
         (is_json, sa.JSON),
-    ]  # fmt: skip
-    return next((kind() for test, kind in kinds if test(type_)), sa.types.NullType())
+    ]
+    for test, kind in kinds:
+        if test(type_):
+            return kind()
+    return sa.types.NullType()
 
 
 def _is_binary(type_: "pa.DataType") -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SqliteCache(CacheBase):
-    """A SQLite file. It has no schemas: a `schema_name` comes before the tables' names, as `<schema>__<table>`.
+    """A SQLite file. It has no schemas: a table's name begins with it, as `<schema>__<table>`.
 
     Args:
         db_path: The file; its folder is made when something is read into it.

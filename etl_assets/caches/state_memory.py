@@ -10,7 +10,7 @@ from etl_assets.model.stored import Bookmark, SharedState, StreamState
 
 
 def in_destination(name: str) -> str:
-    """Return the end of the name under which the bookmarks of a source in this destination are kept."""
+    """Return the end of the name under which a source's bookmarks in this destination are kept."""
     return f" in {name}"
 
 

@@ -56,7 +56,10 @@ class CacheStates(StateWriterBase):
 
     @override
     def to_state_input_file_text(self) -> str:
-        """Return the states as the file that a connector reads: one GLOBAL state, where the source has one."""
+        """Return the states as the file that a connector reads.
+
+        It is one GLOBAL state, where the source has one.
+        """
         shared = [
             row.bookmark
             for row in self._rows()
@@ -76,7 +79,8 @@ class CacheStates(StateWriterBase):
         row = next((row for row in self._rows() if row.stream == name), None)
         if row is None:
             raise StateNotFoundError(
-                f"Nothing was read of stream {name!r} of {self._source_name!r}: there is no bookmark to change.",
+                f"Nothing was read of stream {name!r} of {self._source_name!r}: there is no "
+                "bookmark to change.",
                 stream=name,
             )
         self._destination.set_bookmark(row, bookmark)

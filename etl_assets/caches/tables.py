@@ -1,4 +1,4 @@
-"""Which tables a cache has: those of streams that were read into its place, and any other that is there."""
+"""Which tables a cache has: those of the streams that were read into it, and any other there is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,12 +43,10 @@ class CacheTables:
         if not isinstance(stream, str):
             raise self._missing(stream)
         if stream in self.twice:
-            sources = (
-                f"{s.source}: {s.namespace}" if s.namespace else s.source
-                for s in self.twice[stream]
-            )
+            states = self.twice[stream]
+            sources = ", ".join(repr(_called(state)) for state in states)
             raise InputError(
-                f"The cache has {len(self.twice[stream])} streams {stream!r}: of {', '.join(map(repr, sources))}.",
+                f"The cache has {len(states)} streams {stream!r}: of {sources}.",
                 hint="Give each source a cache, or a table_prefix, of its own.",
                 stream=stream,
             )
@@ -100,3 +98,7 @@ def tables_of(cache: Any) -> CacheTables:
         {name: found[0] for name, found in by_name.items()},
         {name: found for name, found in by_name.items() if len(found) > 1},
     )
+
+
+def _called(state: StreamState) -> str:
+    return f"{state.source}: {state.namespace}" if state.namespace else state.source

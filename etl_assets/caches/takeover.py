@@ -1,4 +1,6 @@
-"""Tables that PyAirbyte has made: its own two tables beside them say which, and how far they were read.
+"""Tables that PyAirbyte has made.
+
+Its own two tables beside them say which these are, and how far they were read.
 
 `_airbyte_streams` names the table of each stream, `_airbyte_state` its state. Both are in the
 cache's schema, and are
@@ -173,7 +175,7 @@ def catch_up(cache: Any, source: Any, streams: Sequence[StreamState]) -> dict[st
 
 
 def _of_source(tx: Transaction, cache: Any, source: Any) -> list[Registered]:
-    """Return what PyAirbyte says of the tables of a source, and of those of which it does not say whose they are."""
+    """Return what PyAirbyte says of a source's tables, and of those it names no source of."""
     names = {source.name, getattr(source, "connector_name", None), source.state_name} - {None}
     words = {None, *map(normalise, names)}
     return [

@@ -13,7 +13,9 @@ DEFAULT = "default_cache"
 
 @checked()
 def get_default_cache() -> DuckDBCache:
-    """Return the cache that is used where none is given: `.cache/default_cache/default_cache.duckdb`.
+    """Return the cache that is used where none is given.
+
+    Its file is `.cache/default_cache/default_cache.duckdb`.
 
     The folder is one of the working directory.
     """
@@ -79,7 +81,8 @@ def get_colab_cache(
         from google.colab import drive  # type: ignore[import-untyped]
     except ImportError:
         raise ImportError(
-            "get_colab_cache() works in a Google Colab notebook only, which has the package `google.colab`."
+            "get_colab_cache() works in a Google Colab notebook only, which has the package "
+            "`google.colab`."
         ) from None
     drive.mount(mount_path)
     root = Path(mount_path) / drive_name

@@ -1,4 +1,7 @@
-"""What caches in a cloud warehouse have in common: they are asked by the warehouse's own library, not by SQLAlchemy."""
+"""What caches in a cloud warehouse have in common.
+
+They are asked by the warehouse's own library, not by SQLAlchemy.
+"""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -11,7 +14,7 @@ from etl_assets.destinations.warehouses.transaction import WarehouseTransaction
 
 
 class WarehouseCache(CacheBase):
-    """A cache whose SQLAlchemy dialect is a package of its own, which only `get_sql_engine` needs."""
+    """A cache whose SQLAlchemy dialect is a package of its own: only `get_sql_engine` needs it."""
 
     @override
     def run_sql_query(

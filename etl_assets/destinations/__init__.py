@@ -16,7 +16,7 @@ _HOME = {
 }
 
 _MODULES = {"base", "util"}
-"""Modules that scripts written for PyAirbyte reach by `ab.destinations.util`, without an import of their own."""
+"""Modules that PyAirbyte's scripts reach without an import, as in `ab.destinations.util`."""
 
 __all__ = ["Destination", "NoopDestination", "get_destination", "get_noop_destination"]
 

@@ -105,13 +105,15 @@ class _Echoes:
     def refusal(self, process: ConnectorProcess) -> str:
         self._throttle.flush()
         if self._errors:
+            # One of no stream may only sum up those of streams.
             of_streams = (one for one in self._errors if one.get("stream_descriptor"))
-            raise self._error(
-                next(of_streams, self._errors[0]), process
-            )  # one of no stream may only sum those up
+            raise self._error(next(of_streams, self._errors[0]), process)
         if self._left:
             names = ", ".join(repr(part.load.stream.full_name) for part in self._left.values())
-            return f"ended without giving back the state of {names}, which says that it has the records"
+            return (
+                f"ended without giving back the state of {names}, which says that it has the "
+                "records"
+            )
         return "; ".join(self._lost)
 
     def _state(self, message: Message) -> None:
@@ -151,20 +153,26 @@ def _key(part: Outgoing) -> tuple[str, str]:
 
 
 def _configured(part: Outgoing) -> dict[str, Any]:
-    """Return a stream of the catalog: later generations are larger, and only a replace has older ones removed."""
+    """Return a stream of the catalog.
+
+    Later generations are larger, and only a replace has older ones removed.
+    """
     stream = part.load.stream
-    incremental = stream.method != "FULL_TABLE"
+    is_incremental = stream.method != "FULL_TABLE"
     keys = [[key] for key in part.keys]
     described: dict[str, Any] = {
         **descriptor_of(_key(part)),
         "json_schema": part.schema,
-        "supported_sync_modes": ["full_refresh", *(["incremental"] if incremental else [])],
+        "supported_sync_modes": ["full_refresh"],
     }
+    if is_incremental:
+        described["supported_sync_modes"].append("incremental")
     if keys:
         described["source_defined_primary_key"] = keys
+    adds = is_incremental and not part.replaces
     return {
         "stream": described,
-        "sync_mode": "incremental" if incremental and not part.replaces else "full_refresh",
+        "sync_mode": "incremental" if adds else "full_refresh",
         "cursor_field": list(stream.cursor[:1]),
         "destination_sync_mode": _MODES[part.load.strategy],
         "primary_key": keys,
@@ -184,7 +192,9 @@ def _state(part: Outgoing) -> dict[str, Any]:
 
 def _records(part: Outgoing, rows: Sequence[Mapping[str, Any]]) -> bytes:
     now = _now()
-    head = {"stream": part.name, **({"namespace": part.namespace} if part.namespace else {})}
+    head = {"stream": part.name}
+    if part.namespace:
+        head["namespace"] = part.namespace
     try:
         return b"".join(
             _line("RECORD", {"record": {**head, "data": row, "emitted_at": now}}) for row in rows

@@ -1,6 +1,6 @@
 """A destination: hooks that a subclass overrides.
 
-`export_batch_data`, Mage's contract, is enough.
+One of them is enough: `export_batch_data`, Mage's contract.
 """
 
 import logging
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ValidationError
 from typing_extensions import override
 
-from etl_assets.destinations.arguments import arguments_of, run_destination
 from etl_assets.destinations.contract import Screen, as_rows, declared_shape, settled
 from etl_assets.destinations.database.rejected import Rejects
-from etl_assets.destinations.process import DestinationModes
-from etl_assets.destinations.rows import export_rows
+from etl_assets.destinations.target.arguments import arguments_of
+from etl_assets.destinations.target.modes import DestinationModes
+from etl_assets.destinations.target.program import run_destination
+from etl_assets.destinations.target.rows import export_rows
 from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, InputError, UnsupportedWriteError
 from etl_assets.logs import Logger
@@ -34,6 +35,7 @@ from etl_assets.model.stored import (
 from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers
 from etl_assets.redaction import remember_config
+from etl_assets.registry import reach
 from etl_assets.secrets.references import ResolvedConfig
 
 if TYPE_CHECKING:
@@ -48,11 +50,9 @@ class Destination(DestinationModes, DestinationVerbs):
     """Something that rows are loaded into.
 
     A subclass MUST override `export_batch_data` (rows), or `export` (Arrow), or `session`. With the
-    first two it is
-    at-least-once: killed between its own commit and the event, the batch comes again. Overriding
-        `session` and `stored`
-    with a state row in the rows' transaction makes it exactly-once. It MUST NOT connect in
-    `__init__`.
+    first two it is at-least-once: killed between its own commit and the event, the batch comes
+    again. Overriding `session` and `stored` with a state row in the rows' transaction makes it
+    exactly-once. It MUST NOT connect in `__init__`.
 
     ```python
     class Printer(Destination):
@@ -76,22 +76,32 @@ class Destination(DestinationModes, DestinationVerbs):
     """
 
     Options: ClassVar[type[BaseModel] | None] = None
-    """The pydantic model of this destination's options, from which its Dagster resource is derived."""
+    """The pydantic model of its options, from which its Dagster resource is derived."""
 
     capabilities: Capabilities = Capabilities()
     storage_kind: ClassVar[str] = "destination"
     _config: dict[str, Any]
     native_types: ClassVar[bool] = False
-    """Have `export_batch_data` get Python's dates, times, bytes and exact decimals instead of Mage's JSON values."""
+    """Have `export_batch_data` get Python's own values instead of Mage's JSON values.
+
+    That is dates, times, bytes and exact decimals.
+    """
     json_numbers: bool = False
-    """Have `export_batch_data` get decimals as floats, as a program gets them, so that `json.dumps` takes a record."""
+    """Have `export_batch_data` get decimals as floats, so that `json.dumps` takes a record.
+
+    A program gets them so anyway.
+    """
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Make an object; of `Destination(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
+        """Make an object.
+
+        `Destination(executor, name, config)` is PyAirbyte's call: it makes one that runs this
+        connector.
+        """
         executor = options.get("executor", given[0] if given else None)
-        connector = (
-            _connector_class(executor) if cls is Destination and executor is not None else None
-        )
+        connector = None
+        if cls is Destination and executor is not None:
+            connector = _connector_class(executor)
         made: Self = super().__new__(connector or cls)
         return made
 
@@ -107,8 +117,8 @@ class Destination(DestinationModes, DestinationVerbs):
             getattr(argument_parser, "add_argument", None)
         ):
             raise ArgumentTypeError(
-                f"{type(self).__name__}: argument_parser must be an argparse.ArgumentParser, not of the type "
-                f"{type(argument_parser).__name__}."
+                f"{type(self).__name__}: argument_parser must be an argparse.ArgumentParser, not "
+                f"of the type {type(argument_parser).__name__}."
             )
         self.argument_parser = argument_parser
         self._config, self.target = arguments_of(argument_parser, options, config)
@@ -139,12 +149,10 @@ class Destination(DestinationModes, DestinationVerbs):
 
     @property
     def identity(self) -> str:
-        """What tells this destination from others of an asset's past.
+        """What tells this destination from others of an asset's past; its class by default.
 
-        A class and no config by default.
-
-        Events are the only memory of a destination without state: one that was loaded elsewhere is
-        none of its own.
+        Events are the only memory of a destination without state, and those of another destination
+        are none of its own.
         """
         return type(self).__name__
 
@@ -174,7 +182,7 @@ class Destination(DestinationModes, DestinationVerbs):
         )
 
     def export(self, batch: Batch, load: Load) -> None:
-        """Take a batch in columns (`batch.to_arrow(load.stream)`); by default it is given on as rows."""
+        """Take a batch in columns (`batch.to_arrow(load.stream)`); by default, as rows."""
         export_rows(self, batch, load)
 
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
@@ -195,7 +203,7 @@ class Destination(DestinationModes, DestinationVerbs):
         *,
         partition: str = "",
     ) -> list[Stored]:
-        """Return what `stored` says of many streams of a source, each with its table, in their order."""
+        """Return what `stored` says of many streams of a source, each with its table, in order."""
         return [
             self.stored(source, stream, table=table, partition=partition)
             for stream, table in streams
@@ -207,19 +215,22 @@ class Destination(DestinationModes, DestinationVerbs):
         return StoredSource()
 
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Return the default place of a stream: schema = source name, table = its alias or name, normalised."""
+        """Return the default place of a stream, with normalised names.
+
+        The schema is that of the source's name, the table that of the stream's alias or name.
+        """
         limit = self.capabilities.max_identifier_bytes
-        name = stream.stream_alias or (
-            f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
-        )
+        name = f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
+        if stream.stream_alias:
+            name = stream.stream_alias
         return TableName(_one(name, limit), _one(source, limit))
 
     def tables_for(self, source: str, streams: Sequence[Stream]) -> dict[StreamKey, TableName]:
-        """Return the default place of each stream of a source, by its key (namespace, name); no two have the same.
+        """Return the default place of each stream of a source, by its key (namespace, name).
 
-        Of streams whose tables would have one name, that one keeps it whose own name it is, else
-        the first by name; the others get a hash of their name. So the order of the streams makes no
-        difference.
+        No two have the same. Of streams whose tables would have one name, that one keeps it whose
+        own name it is, else the first by name; the others get a hash of their name. So the order of
+        the streams makes no difference.
 
         Args:
             source: The source's name.
@@ -228,19 +239,21 @@ class Destination(DestinationModes, DestinationVerbs):
         limit = self.capabilities.max_identifier_bytes
         plain = {stream.key: self.table_for(source, stream) for stream in streams}
         first: dict[tuple[str, str], StreamKey] = {}
-        for stream in sorted(
+        own_names_first = sorted(
             streams, key=lambda one: (one.name not in plain[one.key].name, one.key)
-        ):
+        )
+        for stream in own_names_first:
             first.setdefault(plain[stream.key].folded, stream.key)
-        return {
-            stream.key: table
-            if first[table.folded] == stream.key
-            else table.hashed(stream.full_name, limit)
-            for stream, table in ((one, plain[one.key]) for one in streams)
-        }
+        tables = {}
+        for stream in streams:
+            table = plain[stream.key]
+            if first[table.folded] != stream.key:
+                table = table.hashed(stream.full_name, limit)
+            tables[stream.key] = table
+        return tables
 
     def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
-        """Return the table that a stream has, where the destination knows it better than its name says."""
+        """Return the table that a stream has, where the destination knows better than its name."""
         del source, stream
         return table
 
@@ -273,7 +286,7 @@ class Destination(DestinationModes, DestinationVerbs):
     def noted_config(self, source: str, document: Mapping[str, Any] | None = None) -> Any:
         """Return what was noted of the config of a script's source, or None.
 
-        Note the document where one is given.
+        Where a document is given, note that one.
         """
         del source, document
 
@@ -286,18 +299,19 @@ class Destination(DestinationModes, DestinationVerbs):
         raise self._stateless(state)
 
     def rename_source(self, old: str, new: str) -> int:
-        """Return the states of a source to another name; returns how many."""
+        """Give the states of a source another source's name; return how many there were."""
         raise self._stateless(old, new)
 
     def rewind(self, state: StreamState, load_id: str) -> int:
-        """Go back to what a stream was after a load; returns how many rows were deleted."""
+        """Go back to what a stream was after a load; return how many rows were deleted."""
         raise self._stateless(state, load_id)
 
     def _stateless(self, *asked: object) -> ConfigError:
         del asked
         return ConfigError(
             f"{type(self).__name__} keeps no state.",
-            hint="Its bookmarks are those of the materialization events; set one with the run config's `bookmark`.",
+            hint="Its bookmarks are those of the materialization events; set one with the run "
+            "config's `bookmark`.",
         )
 
 
@@ -310,13 +324,8 @@ def _connector_class(executor: Any) -> Any:
 
     if not isinstance(executor, Executor):
         return None
-    if executor.protocol == "singer":
-        from etl_assets.destinations.singer import SingerDestination
-
-        return SingerDestination
-    from etl_assets.destinations.airbyte import AirbyteDestination
-
-    return AirbyteDestination
+    is_singer = executor.protocol == "singer"
+    return reach("SingerDestination" if is_singer else "AirbyteDestination")
 
 
 def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any]) -> Any:
@@ -331,9 +340,9 @@ def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any])
 
 @contextmanager
 def wrong_options(owner: str, names: Iterable[str]) -> Iterator[None]:
-    """Yield what pydantic finds wrong with options as an error of ours.
+    """Raise what pydantic finds wrong with options as an error of ours.
 
-    Never a value, which may be a secret.
+    It never shows a value, which may be a secret.
 
     Raises:
         InputError: Names each option that is wrong.

@@ -1,4 +1,4 @@
-"""A destination that is somebody else's program: what Singer targets and Airbyte destinations have in common.
+"""A destination that is somebody else's program: a Singer target or an Airbyte destination.
 
 Batches wait in memory and Arrow files until they are committed; a commit is one run of the program,
 from its start to its end. Nothing half-read ever reaches it, a replace is given to it whole, and
@@ -195,13 +195,10 @@ class ConnectorDestination(ConnectorHost, Destination):
     ) -> ConnectorWriteError:
         names = ", ".join(repr(part.load.stream.full_name) for part in parts)
         cause = cause_in(process.log_text) if process.exit_code and process.exit_code > 0 else None
-        why = (
-            f"{self.connector_name}: {cause} (it {why})"
-            if cause
-            else f"{self.connector_name} {why}"
-        )
+        what = f": {cause} (it {why})" if cause else f" {why}"
+        plural = "s" if len(parts) > 1 else ""
         return ConnectorWriteError(
-            f"stream{'s' if len(parts) > 1 else ''} {names}: {why}. Nothing of this commit "
+            f"stream{plural} {names}: {self.connector_name}{what}. Nothing of this commit "
             "counts as loaded; what it has kept of it nevertheless comes again.",
             connector_name=self.connector_name,
             log_text=process.log_text,
@@ -229,8 +226,8 @@ class ConnectorSession(RowSession):
     def _prepare(self, load: Load) -> None:
         if load.strategy is WriteStrategy.MERGE and load.on_conflict != "update":
             raise ConfigError(
-                f"stream {load.stream.name!r}: {self._host.connector_name} cannot be told to ignore keys that are "
-                "there already.",
+                f"stream {load.stream.name!r}: {self._host.connector_name} cannot be told to "
+                "ignore keys that are there already.",
                 hint='Leave on_conflict (or unique_conflict_method) at "update".',
                 stream=load.stream.name,
             )
@@ -266,7 +263,7 @@ class ConnectorSession(RowSession):
         complete: bool,
         shared: SharedState | None = None,
     ) -> list[Committed]:
-        """Return the program everything that is staged for these loads.
+        """Give the program everything that is staged for these loads.
 
         An append of nothing needs no run of it.
         """
@@ -299,8 +296,8 @@ def _refuse_one_name(parts: Sequence[Outgoing]) -> None:
         other = seen.setdefault((part.namespace, part.name), part)
         if other is not part:
             raise ConfigError(
-                f"streams {other.load.stream.full_name!r} and {part.load.stream.full_name!r} would both be written to "
-                f"{part.name!r}.",
+                f"streams {other.load.stream.full_name!r} and {part.load.stream.full_name!r} would "
+                f"both be written to {part.name!r}.",
                 hint="Give one of them another table or stream_alias.",
                 stream=part.load.stream.name,
             )

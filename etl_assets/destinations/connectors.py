@@ -1,4 +1,4 @@
-"""`get_destination`: a destination by its name, somebody else's program or a class that is registered."""
+"""`get_destination`: a destination by its name, be it somebody else's program or a class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields

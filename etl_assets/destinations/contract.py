@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HINT = (
-    'Correct the source; or accept the change with schema_contract="evolve" for one sync; or leave such values out '
-    'with "discard_value", such rows with "discard_row".'
+    'Correct the source; or accept the change with schema_contract="evolve" for one sync; or leave '
+    'such values out with "discard_value", such rows with "discard_row".'
 )
 NULL_KEY = "a key is NULL or missing"
 NO_COLUMN = "the table has no such column"
@@ -97,7 +97,7 @@ class Screen:
         self._naive: dict[str, pa.DataType] = {}
         self._seen: dict[str, None] = {}
         self._keys = {*stream.primary_key, *stream.unique_constraints, *stream.cursor}
-        """A row whose key does not fit is rejected as a whole: without it, it would be another row, or none."""
+        """If one of these fields does not fit, its row is out: it would be another row, or none."""
         self._required = _required(load) if self._contract.data_type.discards else ()
 
     def take(self, batch: Batch) -> Batch:
@@ -118,12 +118,9 @@ class Screen:
         known = self._shape.of_field(list(self._seen)) if self._shape is not None else {}
         self._unread(found, columns, known)
         arrays: dict[str, Any] = {}
+        adds_columns = self._shape is None or self._contract.columns is ContractMode.EVOLVE
         for name, values in columns.items():
-            if (
-                self._shape is not None
-                and name not in known
-                and self._contract.columns is not ContractMode.EVOLVE
-            ):
+            if name not in known and not adds_columns:
                 self._no_column(name, values, found)
             else:
                 arrays[name] = self._fitted(name, values, known.get(name), found)
@@ -133,13 +130,15 @@ class Screen:
         return self._without_cursor(screened)
 
     def _without_cursor(self, batch: Batch) -> Batch:
-        """Leave out the rows whose replication key did not fit: no bookmark could say where they stand."""
+        """Leave out the rows whose replication key did not fit.
+
+        No bookmark could say where they stand.
+        """
         cursor = self._stream.cursor
-        out = {
-            i
-            for i, found in batch.rejections.items()
-            if any(one.whole and one.field in cursor for one in found)
-        }
+        out = set()
+        for index, found in batch.rejections.items():
+            if any(one.whole and one.field in cursor for one in found):
+                out.add(index)
         if not out:
             return batch
         self._reject(batch.rejections[index] for index in sorted(out))
@@ -159,23 +158,26 @@ class Screen:
         present = _present(values)
         frozen = self._contract.columns is ContractMode.FREEZE
         if frozen or (name in self._keys and present):
-            value = f" Value: {shorten(_value(values, present[0]))}." if present else ""
-            part = "" if frozen else ", and it is part of a key"
-            where = (
-                "the table has"
-                if self._shape is None or self._shape.exists
-                else "its schema declares"
-            )
-            raise SchemaConflictError(
-                f"{where} no such column, and schema_contract says {self._contract.columns!s}{part}.{value}",
-                hint=HINT
-                if frozen
-                else "Add the column to the table, or let columns evolve for one sync.",
-                stream=self._stream.name,
-                field=name,
-            )
-        found.add(
-            present, name, NO_COLUMN, whole=self._contract.columns is ContractMode.DISCARD_ROW
+            raise self._missing_column(name, values, present)
+        whole = self._contract.columns is ContractMode.DISCARD_ROW
+        found.add(present, name, NO_COLUMN, whole=whole)
+
+    def _missing_column(
+        self, name: str, values: Any, present: Sequence[int]
+    ) -> SchemaConflictError:
+        mode = self._contract.columns
+        is_declared = self._shape is not None and not self._shape.exists
+        where = "its schema declares" if is_declared else "the table has"
+        value = f" Value: {shorten(_value(values, present[0]))}." if present else ""
+        part, hint = "", HINT
+        if mode is not ContractMode.FREEZE:
+            part = ", and it is part of a key"
+            hint = "Add the column to the table, or let columns evolve for one sync."
+        return SchemaConflictError(
+            f"{where} no such column, and schema_contract says {mode!s}{part}.{value}",
+            hint=hint,
+            stream=self._stream.name,
+            field=name,
         )
 
     # Values
@@ -259,16 +261,14 @@ class Screen:
             array = convert(alone)
         except DataError as error:
             raise error from None  # it cannot be stored whatever the column is
-        kind = (
-            ""
-            if array is None or type_ is None
-            else f" ({array.type} into {self._type_name(type_)})"
-        )
-        column = (
-            self._shape.columns_of(list(self._seen)).get(name) if self._shape is not None else None
-        )
+        kind, column = "", None
+        if array is not None and type_ is not None:
+            kind = f" ({array.type} into {self._type_name(type_)})"
+        if self._shape is not None:
+            column = self._shape.columns_of(list(self._seen)).get(name)
         return SchemaConflictError(
-            f"a value does not fit its column{kind}, and schema_contract says freeze. Value: {shorten(value)}.",
+            f"a value does not fit its column{kind}, and schema_contract says freeze. "
+            f"Value: {shorten(value)}.",
             hint=HINT,
             stream=self._stream.name,
             field=name,
@@ -291,9 +291,8 @@ class _Findings:
     ) -> None:
         for row in rows:
             there = self.by_row.setdefault(row, [])
-            if not any(
-                one.field == field for one in there
-            ):  # a key that did not fit is not also missing
+            # A key that did not fit is not also missing.
+            if not any(one.field == field for one in there):
                 there.append(Rejection(field, reason, whole, self._record(row), told))
 
     def _record(self, row: int) -> str | None:
@@ -318,17 +317,17 @@ def settled(batch: Batch, reject: Reject) -> Batch:
 
 
 def as_rows(batch: Batch, stream: Stream) -> Batch:
-    """Return a screened batch as rows of the source's own values, without what is to be left out of them."""
+    """Return a screened batch as rows of the source's own values, without what is left out."""
     if batch.rows is None:
         return batch
     kept = set(batch.to_arrow(stream).column_names)
     rows = []
     for index, row in enumerate(batch.rows):
         lost = {one.field for one in batch.rejections.get(index, ()) if not one.whole}
-        whole = not lost and row.keys() <= kept
-        rows.append(
-            row if whole else {n: None if n in lost else v for n, v in row.items() if n in kept}
-        )
+        if lost or not row.keys() <= kept:
+            nulls = dict.fromkeys(lost & row.keys())
+            row = {n: v for n, v in {**row, **nulls}.items() if n in kept}  # noqa: PLW2901
+        rows.append(row)
     made = Batch(rows, bookmark=batch.bookmark)
     made.rejections = batch.rejections
     return made
@@ -359,7 +358,7 @@ def _with_texts(value: Any, depth: int) -> Any:
 
 
 def _required(load: Load) -> Sequence[str]:
-    """Return the fields without which a row has no place: what a merge goes by, or what its bookmark does."""
+    """Return the fields without which a row has no place, which a merge or its bookmark goes by."""
     stream = load.stream
     if load.strategy is WriteStrategy.MERGE:
         return stream.unique_constraints or stream.primary_key
@@ -386,11 +385,9 @@ def _present(values: Any) -> list[int]:
 def _null_rows(array: Any, length: int) -> list[int]:
     if array is None:
         return list(range(length))
-    return (
-        [index for index, null in enumerate(array.is_null().to_pylist()) if null]
-        if array.null_count
-        else []
-    )
+    if not array.null_count:
+        return []
+    return [index for index, null in enumerate(array.is_null().to_pylist()) if null]
 
 
 def _attempt(
@@ -427,7 +424,7 @@ def _as_type(
 
 
 def _checked(old: "pa.DataType", new: "pa.DataType") -> bool:
-    """Return whether Arrow, casting from one type to another, refuses each value that would not stay exact."""
+    """Return whether Arrow, when it casts, refuses each value that would not stay exact."""
     from pyarrow import types as t
 
     if t.is_integer(new):

@@ -1,4 +1,4 @@
-"""What is staged of one stream, as somebody else's program is to read it: a schema, and rows of JSON values."""
+"""What is staged of one stream, as somebody else's program reads it: a schema, and JSON rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 2_000
 _OURS = ("x-arrow", "multipleOf")
 """Words that others do not know, or hold against decimals by dividing floats."""
+_TYPED_ELSEWHERE = {"anyOf", "oneOf", "allOf", "enum", "const"}
+"""Words that say of which type a value is, without the word `type`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Outgoing:
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the rows as they are sent: of each column the type of all its values."""
+        """The JSON Schema of the rows as they are sent: a column's type holds all its values."""
         declared = (self.load.stream.schema or {}).get("properties") or {}
         if self.staging.schema is None:  # no rows
             return {
@@ -80,7 +82,7 @@ class Outgoing:
     def rows(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the rows, some at a time, in the order they came.
 
-        Of a merge each key once, as it came last.
+        For a merge, each key is among them once, as it came last.
 
         Raises:
             DataError: A value does not fit the type of its column.
@@ -153,8 +155,6 @@ def _nullable(declared: Any) -> dict[str, Any]:
         prop["type"] = ["null", said]
     elif isinstance(said, list) and "null" not in said:
         prop["type"] = ["null", *said]
-    elif said is None and any(
-        word in prop for word in ("anyOf", "oneOf", "allOf", "enum", "const")
-    ):
+    elif said is None and _TYPED_ELSEWHERE & prop.keys():
         return {}
     return prop

@@ -63,13 +63,15 @@ class SingerDestination(SingerHost, ConnectorDestination):
         self.capabilities = replace(DELIVERS, strategies=DELIVERS.strategies | more)
 
     shown_by_check = (
-        "it took this config and an empty input. A Singer target has no check: whether it reaches its database, and "
-        "may write there, the first load shows"
+        "it took this config and an empty input. A Singer target has no check: whether it reaches "
+        "its database, and may write there, the first load shows"
     )
 
     @override
     def test_connection(self) -> None:
-        """Have the target read an empty input: Singer has no other check, and not every target connects for it.
+        """Have the target read an empty input.
+
+        Singer has no other check, and not every target connects for it.
 
         Raises:
             ConnectorConfigInvalidError: Its `--about` says that the config is wrong.

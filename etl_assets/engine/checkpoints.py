@@ -32,8 +32,6 @@ class Checkpoints:
 
 def seconds_between_commits(given: float | None = None) -> float:
     """Return how often a long sync commits: as given, as the environment says, or by default."""
-    return (
-        given
-        if given is not None
-        else float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
-    )
+    if given is not None:
+        return given
+    return float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))

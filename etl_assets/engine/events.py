@@ -1,4 +1,7 @@
-"""The read of one stream as events: what `sync` loads, and what a read of many chains of streams without their own."""
+"""The read of one stream as events.
+
+`sync` loads them, and a read of many streams chains those of streams without events of their own.
+"""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 

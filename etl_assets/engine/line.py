@@ -1,4 +1,4 @@
-"""One stream on its way: where it began, how far it is read, what of it is committed, and how it ended."""
+"""One stream on its way: where it began, how far it is read, what is committed, how it ended."""
 
 import time
 from contextlib import suppress
@@ -83,10 +83,10 @@ class Line:
     committed_at: float = field(default_factory=time.monotonic)
     named: bool = False
 
-    @property
-    def key(self) -> StreamKey:
+    def __post_init__(self) -> None:
+        # Asked for with each batch, and the same whatever becomes of the stream's schema.
+        self.key: StreamKey = self.load.stream.key
         """What tells the stream from the others."""
-        return self.load.stream.key
 
     @property
     def name(self) -> str:
@@ -103,8 +103,13 @@ class Line:
         """Whether its rows would be doubled if they came again."""
         return self.load.strategy is WriteStrategy.APPEND and not self.load.is_whole
 
+    @property
+    def has_state_row(self) -> bool:
+        """Whether the destination knows it: without that, it would be new to the next read."""
+        return self.start.state is not None or self.result.commits > 0
+
     def is_wanted(self) -> bool:
-        """Return whether records of it are still taken, if only to see which of its fields are wrong."""
+        """Return whether records of it are still taken, if only to see which fields are wrong."""
         return self.error is None or self.wrong is not None
 
     def outcome(self) -> StreamOutcome:
@@ -141,30 +146,26 @@ class Line:
         if not len(batch):
             return batch
         if not self.result.records_read:
-            self.committed_at = (
-                time.monotonic()
-            )  # its first records: until now there was nothing to commit
+            # Its first records: until now there was nothing to commit.
+            self.committed_at = time.monotonic()
         self.result.records_read += len(batch)
         self.uncovered += len(batch)
         return batch
 
     def export(self, batch: Batch, session: Session) -> int:
-        """Return the session the rows of a batch that are to be loaded.
+        """Give the session those rows of a batch that are to be loaded.
 
-        Returns their size in bytes.
+        Returns:
+            Their size in bytes.
         """
         if self.load.partitions is not None:
             batch = self._inside(batch, self.load.partitions)
+        follows_columns = self.reached is not None and session.encoding == "arrow"
         if not self.load.contract.evolves:
             batch = session.screen(batch, self.load)
-        elif (
-            self.reached is not None
-            and session.encoding == "arrow"
-            and batch.encoded(self.load.stream) is None
-        ):
-            batch.to_arrow(
-                self.load.stream
-            )  # once, here: the keys are then compared in columns, not in rows
+        elif follows_columns and batch.encoded(self.load.stream) is None:
+            # Once, here: the keys are then compared in columns, not in rows.
+            batch.to_arrow(self.load.stream)
         if self.reached is not None:
             batch = self.reached.take(batch)
             self.result.late_rows = self.reached.late_rows
@@ -181,7 +182,7 @@ class Line:
         return inside
 
     def note_covered(self, batch: Batch) -> None:
-        """Mark the stream as covered if its batches say so of all rows up to and including this one."""
+        """Mark the stream as covered if its batches say so of all rows up to this one's last."""
         if self.reached is not None and self.reached.covers(batch):
             self.pending, self.uncovered = True, 0
 
@@ -202,7 +203,7 @@ class Line:
         return stored
 
     def is_due(self, checkpoints: Checkpoints, *, by_time: bool) -> bool:
-        """Return whether there is something to commit, and so much of it, or for so long, that a commit is due."""
+        """Return whether there is so much to commit, or for so long, that a commit is due."""
         if not self.rows and not self.pending:
             return False
         if self.bytes - self.bytes_at_commit >= checkpoints.bytes:
@@ -280,16 +281,18 @@ def appending_of(
     """
     if load.partitions is not None:
         return None
-    keyed, asked = bool(load.stream.primary_key), plan.wanted is WriteStrategy.APPEND
     can_merge = WriteStrategy.MERGE in destination.capabilities.strategies
-    if load.strategy is WriteStrategy.MERGE or (keyed and can_merge and not asked):
+    would_merge = bool(load.stream.primary_key) and plan.wanted is not WriteStrategy.APPEND
+    if load.strategy is WriteStrategy.MERGE or (would_merge and can_merge):
         return None
+    late_rows = plan.late_rows
+    if late_rows is None and would_merge:
+        late_rows = "load"  # no merge is to be had: rows that come again are delivered again
     columns = start.state.columns if start.state else ()
     return Appending(
         source=load.source,
         fields_before=frozenset(column.name for column in columns) or None,
-        # Where a merge was not to be had, rows that come again were always delivered again.
-        late_rows="load" if plan.late_rows is None and keyed and not asked else plan.late_rows,
+        late_rows=late_rows,
         merged_before=can_merge,
     )
 
@@ -312,6 +315,10 @@ def _stays_encoded(load: Load) -> bool:
 
 
 def _known_fingerprint(line: Line) -> str | None:
+    """Return the fingerprint that the last read has stored.
+
+    "" where there is none; None where none is wanted.
+    """
     load = line.load
     if load.partitions is not None:
         return None
@@ -332,10 +339,12 @@ def refresh_remark(load: Load, start: Start) -> str | None:
 
     None where it doubles nothing.
     """
-    if not start.full_refresh or start.state is None or load.strategy is not WriteStrategy.APPEND:
+    appends = load.strategy is WriteStrategy.APPEND
+    if not appends or not start.full_refresh or start.state is None:
         return None
     place = f"{load.source}/{load.stream.full_name}"
     return (
-        "the full refresh appends all rows once more, because append was asked for; what was loaded before stays. To "
-        f"have the next sync replace the table instead, run `etl-assets state reset {place}`"
+        "the full refresh appends all rows once more, because append was asked for; what was "
+        "loaded before stays. To have the next sync replace the table instead, run "
+        f"`etl-assets state reset {place}`"
     )

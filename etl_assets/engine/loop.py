@@ -109,11 +109,10 @@ class Loop:
                     [self._line(key) for key in event.streams], event.state, due=event.due
                 )
             return
-        line = (
-            self._line(event.stream.key)
-            if self._begin is None
-            else self._found(event.stream, self._begin)
-        )
+        if self._begin is None:
+            line = self._line(event.stream.key)
+        else:
+            line = self._found(event.stream, self._begin)
         if line.error is not None:
             self._look_at(event)  # what still comes of a stream that failed
         elif isinstance(event, Estimate | Remark):
@@ -214,7 +213,8 @@ class Loop:
         self._session.discard(line.load.load_id)
         line.rows = 0
         committed = line.result.commits
-        if line.replaces or line.named or not (committed or line.start.state or line.load.adopt):
+        has_rows = line.has_state_row or line.load.adopt
+        if line.replaces or line.named or not has_rows:
             return  # there is nothing that would have to go
         line.load = replace(
             line.load,
@@ -224,23 +224,21 @@ class Loop:
         )
         self._publishing.begins_anew(line)
         self._session.revise(line.load)
-        line.result.load_id, line.result.strategy, line.result.records_loaded = (
-            line.load.load_id,
-            line.load.strategy,
-            0,
-        )
+        line.result.load_id = line.load.load_id
+        line.result.strategy = line.load.strategy
+        line.result.records_loaded = 0
 
     # Wrong fields
 
     def _looks_on(self) -> bool:
-        """Return whether a read that nothing is published of any more goes on, to tell all wrong fields at once."""
+        """Return whether a hopeless read goes on, so that all wrong fields are told at once."""
         if not any(line.wrong is not None for line in self._lines.values()):
             return False
         self._looks_until = self._looks_until or time.monotonic() + SECONDS
         return time.monotonic() < self._looks_until
 
     def _look_at(self, event: Event) -> None:
-        """Take what comes of a stream that has failed, or is not going to be published: nothing of it is loaded."""
+        """Take what comes of a stream that is not to be published: nothing of it is loaded."""
         if not isinstance(event, Records | StreamEnd):
             return
         line = self._lines.get(event.stream.key)

@@ -3,34 +3,35 @@
 - A state of one stream is stored by the transaction of that stream's rows. A state of the whole
   source is stored by the one transaction that has the rows of all streams up to it.
 - A stream that fails drops what was not committed of it. Where the streams share a state, that
-state cannot move any
-  more: it would cover rows that are nowhere. What may be read twice is still published when it is
-      complete (a replace,
-  a merge); an append is not, as the next read gives its rows again.
+  state cannot move any more: it would cover rows that are nowhere. What may be read twice is still
+  published when it is complete (a replace, a merge); an append is not, as the next read gives its
+  rows again.
 - Where streams share a state and one of them is replaced, no state is stored before that one is
-complete.
+  complete.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from etl_assets.engine.checkpoints import Checkpoints
 from etl_assets.engine.line import Line, StreamOutcome
 from etl_assets.engine.observer import Observer
+from etl_assets.engine.outcomes import Outcomes, held_back, unfinished
 from etl_assets.engine.shared import Shared, SharedProgress
-from etl_assets.exceptions import DataError, SourceError
 from etl_assets.faults import fault
 from etl_assets.model.events import Checkpoint, StreamKey
 from etl_assets.model.load import Committed, Session, StreamOfSource
 from etl_assets.model.stored import Bookmark, SharedState
-from etl_assets.model.wrong_fields import WrongFields
 
 T = TypeVar("T")
 
 COMMITS = 64
-"""So many, at the most, for streams that end with little to commit: a commit costs more, the more tables there are."""
+"""So many commits, at the most, for streams that end with little to commit.
+
+A commit costs more, the more tables there are.
+"""
 
 
 class Publishing:
@@ -43,7 +44,7 @@ class Publishing:
         checkpoints: When commits are due.
         shared: What the streams have in common; None for one stream by itself, which fails as a
             whole: it is published when its read is closed, and if that fails, nothing is but what
-                was committed at checkpoints.
+            was committed at checkpoints.
         runs_ahead: Records are made also where they are not taken, so that all wrong fields of a
             stream can be told.
         finds_streams: The read may find more streams, which begin on its way.
@@ -61,40 +62,40 @@ class Publishing:
         finds_streams: bool = False,
     ) -> None:
         self.lines = {line.key: line for line in lines}
-        self.late: Exception | None = (
-            None  # what went wrong with a stream that was published already
-        )
         self._session = session
         self._observer = observer
         self._checkpoints = checkpoints
-        self._runs_ahead = runs_ahead
         self.finds_streams = finds_streams
         self._is_alone = shared is None
         self._shared = SharedProgress(shared)
         self._own = False
         """A stream has a state of its own."""
-        failed = [line for line in lines if line.error is not None]
-        self._outcomes = [line.outcome() for line in failed]
-        self._began = self._committed_at = time.monotonic()
-        self._failures, self._landed = len(failed), 0
+        self._outcomes = Outcomes(session, runs_ahead=runs_ahead)
+        for line in lines:
+            if line.error is not None:
+                self._outcomes.failed_before(line)
+        self._committed_at = self._outcomes.began
+        self._landed = 0
         # Nothing that is done for each event may take longer, the more streams there are.
-        self._at_once = (
-            max(1, len(lines) // COMMITS) if getattr(session, "commits_many", False) else 1
-        )
+        commits_many = getattr(session, "commits_many", False)
+        self._at_once = max(1, len(lines) // COMMITS) if commits_many else 1
         self._ended: dict[StreamKey, Line] = {}
         """Those that were read completely, and wait to be published."""
         self._replacing = {line.key for line in lines if line.replaces and line.error is None}
         self._uncovered: dict[StreamKey, Line] = {}
-        self._full = (
-            False  # since the last commit some stream has given so much that another is due
-        )
+        self._full = False
+        """Since the last commit some stream has given so much that another is due."""
         self._judged: tuple[int, int, bool] | None = None
         self._hopeless = False
 
     def outcomes(self) -> list[StreamOutcome]:
         """Return what became of the streams that were settled since this was last asked."""
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+        return self._outcomes.untold()
+
+    @property
+    def late(self) -> Exception | None:
+        """What went wrong with a stream that was published already."""
+        return self._outcomes.late
 
     @property
     def live(self) -> list[Line]:
@@ -108,18 +109,19 @@ class Publishing:
     @property
     def _stuck(self) -> bool:
         """Whether the shared state cannot move any more."""
-        return self._shared.is_fixed or (self._shared.exists and self._failures > 0)
+        return self._shared.is_fixed or (self._shared.exists and self._outcomes.failures > 0)
 
     def is_hopeless(self) -> bool:
         """Return whether nothing of what is still to come could be published."""
         if self.finds_streams:
             return False
-        now = (self._failures, self._landed, self._stuck)
-        if (self._failures or self._shared.is_fixed) and now != self._judged:
+        failures = self._outcomes.failures
+        may_be = failures > 0 or self._shared.is_fixed
+        now = (failures, self._landed, self._stuck)
+        if may_be and now != self._judged:
             self._judged = now
-            self._hopeless = not self.live or (
-                self._stuck and all(line.appends for line in self._open)
-            )
+            only_appends = all(line.appends for line in self._open)
+            self._hopeless = not self.live or (self._stuck and only_appends)
         return self._hopeless
 
     # On the way
@@ -130,8 +132,7 @@ class Publishing:
         if line.error is None:
             self._session.revise(line.load)
         else:
-            self._failures += 1
-            self._outcomes.append(line.outcome())
+            self._outcomes.failed_before(line)
 
     def exported(self, line: Line, rows: int, size: int) -> None:
         """Count rows that the session was given and that no state covers yet."""
@@ -146,7 +147,10 @@ class Publishing:
         self.attempt([line], lambda: line.follow(read))
 
     def followed(self, line: Line) -> None:
-        """Commit a stream whose batches say how far it is read, if they cover all that came and it is time."""
+        """Commit a stream whose batches say how far it is read.
+
+        It is committed if they cover all that has come of it, and it is time.
+        """
         if line.pending and not line.uncovered and self._may_commit(line):
             self._commit([line], complete=False)
 
@@ -155,7 +159,10 @@ class Publishing:
     ) -> None:
         """Take a state that covers these streams.
 
-        The source may say itself whether a commit is due.
+        Args:
+            lines: The streams.
+            state: The state.
+            due: Whether a commit is due, where the source says so itself.
         """
         self._own = True
         for line in lines:
@@ -196,10 +203,10 @@ class Publishing:
     def break_off(self, line: Line, error: Exception | None) -> None:
         """Record that a stream was not read completely."""
         self._keep_covered(line)
-        self.fail(line, error or _unfinished(line))
+        self.fail(line, error or unfinished(line))
 
     def _may_commit(self, line: Line, *, due: bool | None = None) -> bool:
-        """Return whether a stream may be committed by itself before its end, and a commit is due."""
+        """Return whether a stream may be committed by itself before its end, and it is time."""
         if self._shared.exists or line.ended or line.replaces:
             return False
         return self._due(line) if due is None else due
@@ -214,46 +221,47 @@ class Publishing:
     # The end
 
     def finish(self, error: Exception | None) -> bool:
-        """Publish what may be, fail what did not end; tells whether a stream carries the error."""
+        """Publish what may be, and fail what did not end.
+
+        Returns:
+            Whether a stream carries the error.
+        """
         for line in self._open:
             self._keep_covered(line)
-        if self._shared.is_pending and not (
-            self._stuck or self._replacing or any(x.uncovered for x in self.live)
-        ):
+        may_move = not self._stuck and not self._replacing
+        if self._shared.is_pending and may_move and not any(x.uncovered for x in self.live):
             self._barrier()
         for line in self.lines.values():
             self.tell_wrong(line)
-        unfinished = [line for line in self._open if not line.ended]
-        for line in unfinished:
-            why = (
-                _held_back(line, self.lines.values(), self._shared)
-                if self._hopeless
-                else _unfinished(line)
-            )
-            self.fail(line, error or why)
+        left = [line for line in self._open if not line.ended]
+        for line in left:
+            self.fail(line, error or self._why_not_finished(line))
             self.tell_wrong(line)
         if self._shared.exists and not self._stuck:
             self._barrier()
         if self._stuck:
             for line in self._open:
                 if line.appends and line.rows:
-                    self.fail(line, _held_back(line, self.lines.values(), self._shared))
-        self._own = (
-            True  # there is no more to come that could say whose state covers what was appended
-        )
+                    self.fail(line, held_back(line, self.lines.values(), self._shared))
+        # There is no more to come that could say whose state covers what was appended.
+        self._own = True
         self._land_ended(1)
-        return bool(unfinished)
+        return bool(left)
+
+    def _why_not_finished(self, line: Line) -> Exception:
+        if self._hopeless:
+            return held_back(line, self.lines.values(), self._shared)
+        return unfinished(line)
 
     def _land_ended(self, least: int) -> None:
         """Publish the streams that have ended, once so many of them wait, or it is time."""
-        if len(self._ended) < least and not (self._ended and (self._full or self._is_time)):
+        is_due = self._full or self._is_time
+        if len(self._ended) < least and not (self._ended and is_due):
             return
         # In the order of their keys: two runs that lock tables one after the other do not wait for
         # each other.
-        ready = sorted(
-            (one for one in self._ended.values() if self._own or not one.appends),
-            key=lambda one: one.key,
-        )
+        ready = [one for one in self._ended.values() if self._own or not one.appends]
+        ready.sort(key=lambda one: one.key)
         for first in range(0, len(ready), self._at_once):
             group = ready[first : first + self._at_once]
             if len(group) == 1 or not self._land(group, apart=True):
@@ -262,23 +270,22 @@ class Publishing:
                         self._land([line])
 
     def _keep_covered(self, line: Line) -> None:
-        """Commit what a stream's last state covers, if nothing came after it: it will not come again."""
+        """Commit what a stream's last state covers, if nothing came after it.
+
+        It will not come again.
+        """
         if self._shared.exists or self._is_alone:
             return
-        if line.pending and not line.uncovered and not line.replaces and not line.ended:
+        is_covered = line.pending and not line.uncovered
+        if is_covered and not line.replaces and not line.ended:
             self._commit([line], complete=False)
 
     def _barrier(self) -> None:
         """Commit all that is waiting, with the shared state that covers it."""
-        # Also those that gave nothing yet: a stream without a state row would be a new one to the
-        # next read.
-        lines = [
-            line
-            for line in self._open
-            if line.rows or line.ended or not (line.start.state or line.result.commits)
-        ]
-        if lines or self._shared.is_pending:
-            self._land(lines, shared=self._shared.state if self._shared.is_pending else None)
+        lines = [line for line in self._open if line.rows or line.ended or not line.has_state_row]
+        state = self._shared.state if self._shared.is_pending else None
+        if lines or state is not None:
+            self._land(lines, shared=state)
 
     def _land(
         self, lines: Sequence[Line], shared: SharedState | None = None, *, apart: bool = False
@@ -291,8 +298,7 @@ class Publishing:
             line.landed = True
             self._landed += 1
             self._ended.pop(line.key, None)
-            line.result.duration_seconds = time.monotonic() - self._began
-            self._outcomes.append(line.outcome())
+            self._outcomes.published(line)
             line.tell_remarks(self._observer)
         return True
 
@@ -307,9 +313,11 @@ class Publishing:
         apart: bool = False,
     ) -> bool:
         concerned = lines or self.live
-        bookmarks = self.attempt(
-            concerned, lambda: {line.load.load_id: line.to_store() for line in lines}, apart=apart
-        )
+
+        def to_store() -> dict[str, Bookmark | None]:
+            return {line.load.load_id: line.to_store() for line in lines}
+
+        bookmarks = self.attempt(concerned, to_store, apart=apart)
         if bookmarks is None:
             return False
         fault("before_commit")
@@ -342,16 +350,14 @@ class Publishing:
     def attempt(
         self, lines: Sequence[Line], work: Callable[[], T], *, apart: bool = False
     ) -> T | None:
-        """Do something at the destination.
+        """Do something at the destination, and return what it gives; None where it fails.
 
-        An error is that of the stream it names, else of all that were in it.
-
-        Where each can still be done apart from the others, an error that would not go away by
-        itself is nobody's yet.
+        An error is that of the stream it names, else of all that were in it. Where each can still
+        be done apart from the others, an error that would not go away by itself is nobody's yet.
         """
         try:
             return work()
-        except Exception as error:  # noqa: BLE001 - a custom destination may raise anything; told by its stream
+        except Exception as error:  # noqa: BLE001 - a custom destination may raise anything
             if apart and not getattr(error, "retryable", False):
                 return None
             stream = getattr(error, "stream", None)
@@ -361,59 +367,11 @@ class Publishing:
             return None
 
     def fail(self, line: Line, error: Exception) -> None:
-        """Drop what is not committed of a stream, and tell why.
-
-        Where more of its fields may be wrong, at its end.
-        """
-        line.error = error
-        line.rows = 0
-        self._failures += 1
+        """Drop what is not committed of a stream, and record why; the others go on."""
         self._ended.pop(line.key, None)
         self._replacing.discard(line.key)
-        self._session.discard(line.load.load_id)
-        line.result.duration_seconds = time.monotonic() - self._began
-        if line.landed:
-            self.late = (
-                error  # its rows are published; only the state that came after them is not stored
-            )
-        elif (
-            isinstance(error, DataError)
-            and error.columns
-            and self._runs_ahead
-            and line.load.contract.evolves
-        ):
-            line.wrong = WrongFields(error, line.load.stream.name)
-        else:
-            self._outcomes.append(line.outcome())
+        self._outcomes.fail(line, error)
 
     def tell_wrong(self, line: Line) -> None:
         """Tell of a stream that was looked at for more wrong fields: there are no more."""
-        if line.wrong is not None:
-            line.error, line.wrong = line.wrong.error, None
-            self._outcomes.append(line.outcome())
-
-
-def _held_back(line: Line, lines: Iterable[Line], shared: SharedProgress) -> SourceError:
-    """Return why a stream is not published that shares a state with others."""
-    others = [one.key for one in lines if one.error is not None]
-    why, what = "which failed", "the next run reads it again from the stored state."
-    if shared.is_fixed:
-        others = list(shared.others)
-        why, what = (
-            "not read this time",
-            "select all streams of its source, or give it a primary key.",
-        )
-    names = sorted(repr(".".join(filter(None, key))) for key in others)
-    return SourceError(
-        f"stream {line.name!r} was not published: it shares its state with {', '.join(names)}, {why}.",
-        hint=f"Nothing of it is lost: {what}",
-        stream=line.load.stream.name,
-    )
-
-
-def _unfinished(line: Line) -> SourceError:
-    return SourceError(
-        f"stream {line.name!r}: the source ended without saying that it was read completely.",
-        hint="What its stored state covers is loaded; the next run goes on from there.",
-        stream=line.load.stream.name,
-    )
+        self._outcomes.tell_wrong(line)

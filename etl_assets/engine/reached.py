@@ -1,4 +1,4 @@
-"""How far a stream is read that is told by its batches: by their bookmarks, else by the replication key."""
+"""How far a stream is read, as its batches tell by their bookmarks, else by the replication key."""
 
 from etl_assets.model.batch import Batch
 from etl_assets.model.bookmarks.appending import Appending
@@ -50,10 +50,7 @@ class Reached:
             )
 
     def note(self, batch: Batch) -> Batch:
-        """Record what a batch says of the read.
-
-        Return it without the rows that are left to a later read.
-        """
+        """Record what a batch says of the read; return it without what a later read is to give."""
         if batch.bookmark is not None:
             self._own = batch.bookmark
         self._fingerprint = batch.fingerprint
@@ -62,7 +59,7 @@ class Reached:
         return batch
 
     def take(self, batch: Batch) -> Batch:
-        """Follow the rows of a batch that was noted; returns those that are to be loaded.
+        """Follow the rows of a batch that was noted; return those that are to be loaded.
 
         Raises:
             BookmarkError: Their keys cannot be followed, or nothing tells which of them are loaded
@@ -74,12 +71,12 @@ class Reached:
             return self._tracker.take(batch)
         settled = self._settled.cut(batch)
         taken = self._tracker.take(settled)
-        return (
-            taken if settled is batch else batch
-        )  # the others are loaded too, and merged when they come again
+        if settled is not batch:
+            return batch  # the others are loaded too, and merged when they come again
+        return taken
 
     def covers(self, batch: Batch) -> bool:
-        """Return whether the bookmark so far covers everything up to and with this batch, and may be stored."""
+        """Return whether the bookmark covers all rows so far, with this batch: it may be stored."""
         if self._tracker is not None and not self._tracker.settled:
             return False  # what is still to come decides which of these rows are loaded already
         if self._asked is not None and not self._asked.has_passed(self.shown(), self._read.stream):
@@ -119,7 +116,9 @@ class Reached:
 
     def remarks(self) -> list[str]:
         """Return what people should know of this read: sentences for its log."""
-        return [text for text, _ in self._tracker.remarks()] if self._tracker is not None else []
+        if self._tracker is None:
+            return []
+        return [text for text, _ in self._tracker.remarks()]
 
     def _bookmark(self, *, shown: bool = False) -> Bookmark | None:
         if self._read.partial and not self._read.ordered:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl_assets.engine.casting import Side, conform, fits, merge_schemas, texts_of
+from etl_assets.engine.small_tables import SmallTables
 from etl_assets.engine.staging_folder import StagingFolder
 from etl_assets.exceptions import DestinationError
 from etl_assets.faults import fault
@@ -39,6 +40,7 @@ class Staging:
         self._memory_bytes = memory_bytes
         self._memory: list[pa.Table | Encoded] = []
         self._files: list[Path | Encoded] = []
+        self._small = SmallTables()
         self._behind: list[pa.Table | Encoded] = []
         self._held = 0
         self.schema: pa.Schema | None = None
@@ -59,13 +61,27 @@ class Staging:
         self.rows += table.num_rows
         self.bytes += size
         self._held += size
-        if self._held <= self._memory_bytes * KEPT and not self._files and not self._behind:
-            self._memory.append(table)
-        else:
-            self._behind.append(table)
+        if not self._small.take(table):
+            self._keep_small()
+            if not self._small.take(table):
+                self._keep(table)
+        if self._small.is_full:
+            self._keep_small()
         if self._held > self._memory_bytes:
+            self._keep_small()
             self._spill()
         return size
+
+    def _keep_small(self) -> None:
+        for table in self._small.joined():
+            self._keep(table)
+
+    def _keep(self, batch: "pa.Table | Encoded") -> None:
+        comes_first = not self._files and not self._behind
+        if comes_first and self._held <= self._memory_bytes * KEPT:
+            self._memory.append(batch)
+        else:
+            self._behind.append(batch)
 
     def tables(self, schema: "pa.Schema | None" = None) -> "Iterator[pa.Table]":
         """Yield what is staged in the order it came, as it is or cast to a schema.
@@ -77,9 +93,10 @@ class Staging:
                 yield table if schema is None else conform(table, schema)
 
     def batches(self) -> "Iterator[pa.Table | Encoded]":
-        """Yield what is staged in the order and the form it came."""
+        """Yield what is staged in the order and the form it came, small tables joined."""
         import pyarrow as pa
 
+        self._keep_small()
         yield from self._memory
         for stored in self._files:
             if isinstance(stored, Encoded):
@@ -108,6 +125,7 @@ class Staging:
     def clear(self) -> None:
         """Drop everything, files too."""
         self._memory, self._files, self._behind, self._held = [], [], [], 0
+        self._small.clear()
         self.schema, self.rows, self.bytes = None, 0, 0
         if self._folder is not None:
             folder, self._folder = self._folder, None

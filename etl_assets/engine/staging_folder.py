@@ -1,4 +1,6 @@
-"""The folders in which batches wait: made here, and removed only where name and content prove them ours.
+"""The folders in which batches wait.
+
+They are made here, and removed only where name and content prove them ours.
 
 The root of them (`staging_dir`, or a default place) may be anybody's and hold anything: of it
 nothing is removed but what was made here. The folder of a load that was killed is swept when the
@@ -136,18 +138,18 @@ def _sweep_one(path: Path) -> None:
 
 
 def _was_never_begun(path: Path, lock: int) -> bool:
-    """Return whether the maker of a folder was killed before it could mark it: there is nothing in it at all."""
+    """Return whether the maker of a folder was killed before it could mark it: it is empty."""
     return os.fstat(lock).st_size == 0 and os.listdir(path) == [LOCK_FILE]  # noqa: PTH208 - names are all it needs
 
 
 def _remove(path: Path) -> None:
-    """Remove what was staged in a folder of ours: its lock file last, by which a sweep would find what is left.
+    """Remove what was staged in a folder of ours.
 
-    A file that somebody else has put there stays, and the folder with it.
+    Its lock file goes last: by that a sweep would find what is left. A file that somebody else has
+    put there stays, and the folder with it.
     """
-    with contextlib.suppress(
-        OSError
-    ):  # another process may be sweeping it; what stays is swept by the next
+    # Another process may be sweeping it; what stays is swept by the next.
+    with contextlib.suppress(OSError):
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             names = os.listdir(folder)  # noqa: PTH208 - of a descriptor
@@ -179,9 +181,8 @@ def _make_root(root: Path) -> None:
 
 
 def _write_mark(root: Path) -> None:
-    with contextlib.suppress(
-        FileExistsError, FileNotFoundError
-    ):  # another has just done so, or removed the root
+    # Another process may just have done so, or have removed the root.
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
         mark = os.open(root / ROOT_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(mark, ownership.mark(os.path.realpath(root)))
@@ -194,9 +195,8 @@ def _remove_root(root: Path) -> None:
     with contextlib.suppress(OSError):
         mark = os.open(root / ROOT_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if not ownership.is_ours(root, os.path.realpath(root), mark) or os.listdir(root) != [  # noqa: PTH208
-                ROOT_FILE
-            ]:
+            is_ours = ownership.is_ours(root, os.path.realpath(root), mark)
+            if not is_ours or os.listdir(root) != [ROOT_FILE]:  # noqa: PTH208
                 return
         finally:
             os.close(mark)

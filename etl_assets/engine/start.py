@@ -1,10 +1,9 @@
 """Where a sync begins, and how its rows meet their table.
 
 Where it begins: the caller's word, else the destination's state row, else what an orchestrator
-knows (`resolve_start`).
-How its rows meet the table is settled from there (`strategy_of`), and becomes the `Load` that a
-session is opened with (`plan_load`). Both verbs, the steps of a split and a target on standard
-input begin here.
+knows (`resolve_start`). How its rows meet the table is settled from there (`strategy_of`), and
+becomes the `Load` that a session is opened with (`plan_load`). Both verbs, the steps of a split and
+a target on standard input begin here.
 """
 
 import secrets
@@ -124,7 +123,9 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     partition: str = "",
     stored: Stored | None = None,
 ) -> Start:
-    """Decide where a sync begins: the caller's word, else the destination's state row, else the fallback.
+    """Decide where a sync begins.
+
+    The caller's word rules, else the destination's state row, else the fallback.
 
     Args:
         read: What is going to be read.
@@ -168,8 +169,8 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
             )
         raise StateError(
             f"stream {read.stream.name!r}: {stored.problem}.",
-            hint="Someone else changed it. Load it anew with `full_refresh` (in a script `force_full_refresh=True`), "
-            'or always, with on_table_changed="full_refresh".',
+            hint="Someone else changed it. Load it anew with `full_refresh` (in a script "
+            '`force_full_refresh=True`), or always, with on_table_changed="full_refresh".',
             stream=read.stream.name,
         )
     if bookmark is not None:
@@ -250,16 +251,16 @@ def _given(
 ) -> Start:
     stored = state.bookmark if state else None
     if fallback is not None and not destination.capabilities.keeps_state:
-        with suppress(
-            ConfigError
-        ):  # it shows no more than a digest, which a given bookmark takes the place of
+        # Of a digest, which cannot be read from, a given bookmark takes the place.
+        with suppress(ConfigError):
             stored = fallback()
-    asked, begins_from = (
-        given_bookmark(bookmark, stored, read.stream, keep=keep),
-        state.load_id if state else None,
-    )
     return Start(
-        bookmark, begins_from, given=True, reason="the bookmark was given", state=state, asked=asked
+        bookmark,
+        state.load_id if state else None,
+        given=True,
+        reason="the bookmark was given",
+        state=state,
+        asked=given_bookmark(bookmark, stored, read.stream, keep=keep),
     )
 
 
@@ -308,6 +309,7 @@ def plan_load(
         strategy = settled
     else:
         strategy = strategy_of(read, destination, start, plan.wanted)
+    reads_whole = strategy is WriteStrategy.REPLACE
     return Load(
         source=read.source_name,
         stream=read.stream,
@@ -319,9 +321,7 @@ def plan_load(
         partitions=plan.partitions,
         fences=start.fences,
         begins_from=start.begins_from,
-        bookmark=None
-        if strategy is WriteStrategy.REPLACE
-        else start.bookmark,  # a replace reads the whole stream
+        bookmark=None if reads_whole else start.bookmark,
         on_conflict=plan.on_conflict,
         adopt=plan.adopt,
         contract=contract_of(
@@ -357,17 +357,15 @@ def strategy_of(
     can = destination.capabilities.strategies
     keyed = bool(stream.primary_key or stream.unique_constraints)
     chosen = resolve_strategy(wanted, incremental=stream.method != "FULL_TABLE", keyed=keyed)
-    replaces = start.anew or (
-        start.full_refresh and wanted is WriteStrategy.AUTO
-    )  # a strategy that was named rules
+    is_refreshed = start.full_refresh and wanted is WriteStrategy.AUTO  # one that was named rules
+    replaces = start.anew or is_refreshed
     if replaces and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
     if chosen not in can and (replaces or wanted is WriteStrategy.AUTO):
         # A destination of `export_batch_data` alone takes rows as they come; one that merges need
         # not double them.
-        chosen = (
-            WriteStrategy.MERGE if keyed and WriteStrategy.MERGE in can else WriteStrategy.APPEND
-        )
+        can_merge = keyed and WriteStrategy.MERGE in can
+        chosen = WriteStrategy.MERGE if can_merge else WriteStrategy.APPEND
     if chosen not in can:
         raise ConfigError(
             f"stream {stream.name!r}: the destination cannot {chosen}.",
@@ -415,22 +413,23 @@ def _strategy_of_partitions(read: StreamOfSource, wanted: WriteStrategy) -> Writ
 def _refuse_given(stream: Stream, start: Start) -> None:
     """Refuse to append from a given bookmark, if the next run would load these rows again."""
     if start.asked is not None and start.asked.stays:
-        stands = (
-            "is ahead of the stored one"
-            if start.asked.skips
-            else "cannot be compared with the stored one"
-        )
+        stands = "is ahead of" if start.asked.skips else "cannot be compared with"
         raise ConfigError(
-            f"stream {stream.name!r}: the given bookmark {stands}, and rows are appended: the next run, which goes on "
-            "from the stored one, would load this run's rows again.",
-            hint="Set keep_bookmark: true in the run config to go on from where this run ends; what lies before the "
-            "given bookmark is then skipped for good. Or leave the bookmark out.",
+            f"stream {stream.name!r}: the given bookmark {stands} the stored one, and rows are "
+            "appended: the next run, which goes on from the stored one, would load this run's rows "
+            "again.",
+            hint="Set keep_bookmark: true in the run config to go on from where this run ends; "
+            "what lies before the given bookmark is then skipped for good. Or leave the bookmark "
+            "out.",
             stream=stream.name,
         )
 
 
 def _refuse_without_key(stream: Stream, chosen: WriteStrategy, wanted: WriteStrategy) -> None:
-    """Refuse a merge without a key, and an append that nobody asked for of what has a key that no table can have."""
+    """Refuse a merge without a key, and what `auto` would append though it has a key.
+
+    The latter is a key that no table can have.
+    """
     if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
         refuse_nested_key(stream)
     if chosen is WriteStrategy.MERGE and not (stream.primary_key or stream.unique_constraints):
@@ -442,20 +441,23 @@ def _refuse_without_key(stream: Stream, chosen: WriteStrategy, wanted: WriteStra
 
 
 def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: bool) -> None:
-    """Refuse a cut read where it would delete rows, or load them twice because its bookmark cannot move."""
+    """Refuse a cut read where it would delete rows, or load them twice.
+
+    The latter happens where its bookmark cannot move.
+    """
     if not read.partial:
         return
     if strategy is WriteStrategy.REPLACE:
         raise ConfigError(
-            f"stream {read.stream.name!r}: a read cut by `limit` or `query` is not the whole stream, so it cannot "
-            "replace the table.",
+            f"stream {read.stream.name!r}: a read cut by `limit` or `query` is not the whole "
+            "stream, so it cannot replace the table.",
             hint="Leave the cut out, or set the write strategy to append or merge.",
             stream=read.stream.name,
         )
     if strategy is WriteStrategy.APPEND and exact and not read.ordered:
         raise ConfigError(
-            f"stream {read.stream.name!r}: a read cut by `limit` or `query` moves no bookmark here, so the rows it "
-            "appends would be loaded again by the next run.",
+            f"stream {read.stream.name!r}: a read cut by `limit` or `query` moves no bookmark "
+            "here, so the rows it appends would be loaded again by the next run.",
             hint="Leave the cut out, or give the stream a primary key and merge.",
             stream=read.stream.name,
         )

@@ -41,9 +41,9 @@ def sync(  # noqa: PLR0913 - options of one verb
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
 ) -> SyncResult:
-    """Read a stream from its bookmark on and load it.
+    """Read a stream from its bookmark on, and load it.
 
-    Commit the rows together with the bookmark that covers them.
+    The rows are committed together with the bookmark that covers them.
 
     Args:
         read: What to read.

@@ -1,4 +1,7 @@
-"""The verb for many streams of a source that are read together: one read, many tables, and states that are barriers."""
+"""The verb for many streams of a source that are read together.
+
+It is one read into many tables, with states that are barriers.
+"""
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
@@ -31,9 +34,7 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
 ) -> Generator[StreamOutcome, None, None]:
-    """Read many streams at once from where they ended, and load each.
-
-    Gives what became of each as it is settled.
+    """Read many streams at once from where they ended, load each, and tell how it ended.
 
     To be run to its end, or closed: then the read is ended, and what was not committed is dropped.
 
@@ -62,9 +63,8 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     stored = _stored(read, destination, plans)
 
     def begin(stream: Stream) -> Line:
-        known_of_it = stored.pop(
-            stream.key, None
-        )  # one that begins once more is looked up once more
+        # One that begins once more is looked up once more.
+        known_of_it = stored.pop(stream.key, None)
         plan = plans.get(stream.key) or StreamPlan()
         line = _line(read.source_name, stream, destination, plan, run_id, known_of_it)
         if line.error is None:
@@ -146,9 +146,8 @@ def _stored(
 ) -> dict[StreamKey, Stored]:
     """Look all streams up at once.
 
-    {} where something is wrong with one of them, or the destination knows no such way.
-
-    Each is looked up by itself then, so that what is wrong with one leaves the others alone.
+    Where something is wrong with one of them, or the destination knows no such way, the outcome is
+    {}: each is looked up by itself then, so that what is wrong with one leaves the others alone.
     """
     look_up = getattr(destination, "stored_many", None)
     if look_up is None:

@@ -39,7 +39,7 @@ def is_column_selected(stream: Stream, column: str) -> bool:
 
 def column_selector(stream: Stream) -> Callable[[str], bool]:
     """Return a function that tells of each column of a stream whether it is selected."""
-    return _Columns(stream).selects
+    return stream.remembered("columns", lambda: _Columns(stream)).selects
 
 
 def selected_columns(stream: Stream) -> tuple[str, ...] | None:

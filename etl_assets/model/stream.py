@@ -234,6 +234,9 @@ class Stream:
 
         A full table has none.
         """
+        return self.remembered("cursor", self._cursor)
+
+    def _cursor(self) -> tuple[str, ...]:
         if self.replication_method == "FULL_TABLE":
             return ()
         first = () if self.replication_key is None else (self.replication_key,)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from etl_assets import DuckDBDestination
-from etl_assets.destinations.arguments import TargetArguments
+from etl_assets.destinations.target.arguments import TargetArguments
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from tests.mage.test_target import Kept, into, lines, rows, schema, state
 

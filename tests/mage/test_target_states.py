@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.states import SafeBookmarks
+from etl_assets.destinations.target.states import SafeBookmarks
 from etl_assets.exceptions import DestinationError
 from tests.mage.test_target import Kept, into, lines, record, rows, schema, state
 

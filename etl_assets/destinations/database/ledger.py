@@ -7,29 +7,28 @@ rely on them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from etl_assets.destinations.database.ledger_history import (
     NUMBER,
-    PARTITION,
     REJECTED,
     REWIND,
     History,
     Past,
 )
 from etl_assets.destinations.database.ledger_names import NamedStates
+from etl_assets.destinations.database.ledger_partitions import Entry, PartitionStates
 from etl_assets.destinations.database.state_rows import (
     FORMAT,
-    STATE_COLUMNS,
     STATE_TABLE,
     dump,
     label_of,
     sound,
 )
-from etl_assets.destinations.database.stored_states import equals, key_of, listed
+from etl_assets.destinations.database.stored_states import equals, key_of
 from etl_assets.destinations.database.transaction import STATE_KEY, LedgerTypes
 from etl_assets.exceptions import ConcurrentSyncError, StateError
 from etl_assets.model.load import Load
@@ -38,19 +37,7 @@ from etl_assets.naming import quote
 from etl_assets.strategies import WriteStrategy
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One row of the ledger: one COMMIT of one stream."""
-
-    load: Load
-    table: TableName
-    bookmark_after: Bookmark | None
-    rows_in: int
-    rows_in_table: int
-    committed_at: datetime
-
-
-class Ledger(History, NamedStates):
+class Ledger(PartitionStates, History, NamedStates):
     """The two tables of one database.
 
     Args:
@@ -97,7 +84,7 @@ class Ledger(History, NamedStates):
             state.rows_in_table,
             state.changed_by,
         )
-        self._put(key_of(state), values, None)
+        self._put_state(key_of(state), values, None)
 
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream, or of the source, was faster.
@@ -118,69 +105,6 @@ class Ledger(History, NamedStates):
             f"{what} was synced by {by} meanwhile; this sync was rolled back.",
             hint="Nothing is lost: the next run goes on from there.",
             stream=stream,
-        )
-
-    def check_fences(self, load: Load, states: Sequence[StreamState]) -> None:
-        """Refuse a commit of partitions when another sync of one of them was faster.
-
-        Args:
-            load: The load.
-            states: All state rows of its stream.
-
-        Raises:
-            ConcurrentSyncError: Names the partition, and the run that was.
-        """
-        names = load.partitions.names if load.partitions else ()
-        there = {state.partition: state for state in states}
-        for name in names:
-            current = there.get(name)
-            if (current.load_id if current else None) == load.fences.get(name):
-                continue
-            by = "nobody, but its state was reset"
-            if current is not None:
-                by = f"run {current.run_id}" if current.run_id else f"load {current.load_id}"
-            raise ConcurrentSyncError(
-                f"stream {load.stream.name!r}: its partition {name!r} was loaded by {by} meanwhile; this sync was "
-                "rolled back.",
-                hint="Nothing is lost: the next run of the partition loads it anew.",
-                stream=load.stream.name,
-            )
-
-    def save_partitions(
-        self,
-        entry: Entry,
-        columns: Sequence[Column],
-        rows: Mapping[str, int],
-    ) -> None:
-        """Write the state row of each partition that was loaded, and append one row for each to the ledger.
-
-        Args:
-            entry: What was loaded, of all of them together.
-            columns: The table's columns.
-            rows: How many rows there are of each partition now, by its name.
-        """
-        load = entry.load
-        stream = (load.source, load.stream.namespace or "", load.stream.name)
-        states = self.stream_states(load.source, load.stream)
-        there = {state.partition: state for state in states}
-        after = dump(entry.bookmark_after, stream=load.stream.name)
-        described = json.dumps([asdict(column) for column in columns])
-        values = (
-            load.load_id, load.run_id, after, entry.committed_at.isoformat(), FORMAT, entry.table.schema,
-            entry.table.name, described, entry.rows_in_table, load.load_id,
-        )  # fmt: skip
-        for name, count in rows.items():
-            key, current = (*stream, name), there.get(name)
-            self._put(key, values, current)
-            before = dump(current.bookmark if current else None)
-            self._append(
-                load.load_id, load.run_id, key, entry.table, PARTITION, before, after, count,
-                entry.rows_in_table, entry.committed_at,
-            )  # fmt: skip
-        # The other rows of the stream are about the same table, which may be empty now.
-        self._tx.execute(
-            f'UPDATE {self._state} SET "rows_in_table" = ? WHERE {equals(STATE_KEY[:3])}',
-            (entry.rows_in_table, *stream),
         )
 
     def save(
@@ -204,7 +128,7 @@ class Ledger(History, NamedStates):
             entry.rows_in_table,
             changed_by,
         )
-        self._put(key, values, current)
+        self._put_state(key, values, current)
         self._append(
             load.load_id,
             load.run_id,
@@ -228,23 +152,8 @@ class Ledger(History, NamedStates):
         before = dump(current.bookmark if current else None)
         after = dump(shared.bookmark)
         values = (load_id, run_id, after, at.isoformat(), FORMAT, "", "", "[]", 0, load_id)
-        self._put(key, values, current)
+        self._put_state(key, values, current)
         self._append(load_id, run_id, key, TableName(""), "state", before, after, 0, 0, at)
-
-    def _put(
-        self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None
-    ) -> None:
-        if current is None:
-            marks = ", ".join("?" * len(STATE_COLUMNS))
-            self._tx.execute(
-                f"INSERT INTO {self._state} ({listed(STATE_COLUMNS)}) VALUES ({marks})",
-                (*key, *values),
-            )
-        else:
-            settings = ", ".join(f"{quote(name)} = ?" for name in STATE_COLUMNS[len(STATE_KEY) :])
-            self._tx.execute(
-                f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*values, *key)
-            )
 
     def note_rejected(self, entry: Entry) -> None:
         """Append what was kept of rejected records, which makes their table the stream's own."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from etl_assets.destinations.database.state_rows import FORMAT, parse
+from etl_assets.destinations.database.state_rows import FORMAT, STATE_COLUMNS, parse
 from etl_assets.destinations.database.stored_states import (
     LEDGER_TABLE,
     StateRows,
@@ -97,6 +97,22 @@ class History(StateRows):
         if not self._tx.alters_at_once:
             self._tx.execute(
                 f'UPDATE {self._state} SET "format" = ? WHERE "format" < ?', (FORMAT, FORMAT)
+            )
+
+    def _put_state(
+        self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None
+    ) -> None:
+        """Write a state row: a new one, or in the place of the current one."""
+        if current is None:
+            marks = ", ".join("?" * len(STATE_COLUMNS))
+            self._tx.execute(
+                f"INSERT INTO {self._state} ({listed(STATE_COLUMNS)}) VALUES ({marks})",
+                (*key, *values),
+            )
+        else:
+            settings = ", ".join(f"{quote(name)} = ?" for name in STATE_COLUMNS[len(STATE_KEY) :])
+            self._tx.execute(
+                f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*values, *key)
             )
 
     def _numbered(self) -> bool:

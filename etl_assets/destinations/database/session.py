@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from etl_assets.destinations.contract import Shape, declared_shape
 from etl_assets.destinations.database.interface import Database
-from etl_assets.destinations.database.ledger import Entry, Ledger
+from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.ledger_partitions import Entry
 from etl_assets.destinations.database.ownership import (
     check_owner,
     joined_state,

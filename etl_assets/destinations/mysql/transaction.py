@@ -24,6 +24,7 @@ from etl_assets.destinations.database.sql_transaction import (
 )
 from etl_assets.destinations.database.transaction import STATE_KEY, LedgerTypes, Stamp
 from etl_assets.destinations.mysql.columns import FreeColumns
+from etl_assets.destinations.mysql.conditions import Conditions
 from etl_assets.destinations.mysql.engines import rolls_nothing_back
 from etl_assets.destinations.mysql.locks import Locks
 from etl_assets.destinations.mysql.merge import ARRIVAL, Merge, run
@@ -60,7 +61,7 @@ _TIED = (
 """Finds triggers and foreign keys of a table."""
 
 
-class MySQLTransaction(FreeColumns):
+class MySQLTransaction(FreeColumns, Conditions):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Args:
@@ -330,20 +331,6 @@ class MySQLTransaction(FreeColumns):
         if self._place(table) != table:  # it is being made, in a session of its own
             return [self.count(table, one) for one in conditions]
         return super().counts(table, conditions)
-
-    @override
-    def text_literal(self, value: str) -> str:
-        return f"_utf8mb4 x'{value.encode().hex()}'"  # whatever a backslash means to the session
-
-    @override
-    def among(self, name: str, type_: "pa.DataType", values: Sequence[Any]) -> str:
-        import pyarrow as pa
-
-        if not pa.types.is_string(type_):
-            return super().among(name, type_, values)
-        # Whatever the collation of a table that others have made.
-        texts = ", ".join(f"x'{value.encode().hex()}'" for value in values)
-        return f"CAST({quote(name)} AS BINARY) IN ({texts})"
 
     @override
     def scan(

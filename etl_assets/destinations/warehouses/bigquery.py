@@ -284,9 +284,8 @@ class BigQueryTransaction(WarehouseTransaction):
         self._to_drop.append(table)
         columns = ", ".join(f"{self.spelled(name)} {type_}" for name, type_ in types.items())
         kept = "expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY)"
-        self.run(
-            f"CREATE TABLE {respelled(self.quoted(table), self.spelled)} ({columns}) OPTIONS ({kept})"
-        )
+        name = respelled(self.quoted(table), self.spelled)
+        self.run(f"CREATE TABLE {name} ({columns}) OPTIONS ({kept})")
         config = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_APPEND")
         with tempfile.TemporaryDirectory(prefix="etl-assets-") as folder:
             for path in parquet_files(rows, Path(folder), list(types)):

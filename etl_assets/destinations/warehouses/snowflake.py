@@ -247,17 +247,23 @@ class SnowflakeTransaction(WarehouseTransaction):
             precision, scale = int(number[1]), int(number[2])
             return pa.int64() if (precision, scale) == (19, 0) else pa.decimal128(precision, scale)
         types = {
-            "BOOLEAN": pa.bool_(), "FLOAT": pa.float64(), "BINARY": pa.binary(), "DATE": pa.date32(),
-            "TIME": pa.time64("us"), "TIMESTAMP_NTZ": pa.timestamp("us"), "TIMESTAMP_TZ": pa.timestamp("us", "UTC"),
+            "BOOLEAN": pa.bool_(),
+            "FLOAT": pa.float64(),
+            "BINARY": pa.binary(),
+            "DATE": pa.date32(),
+            "TIME": pa.time64("us"),
+            "TIMESTAMP_NTZ": pa.timestamp("us"),
+            "TIMESTAMP_TZ": pa.timestamp("us", "UTC"),
             "TIMESTAMP_LTZ": pa.timestamp("us", "UTC"),
-        }  # fmt: skip
+        }
         return types.get(name, pa.string())
 
     @override
     def columns(self, table: TableName) -> dict[str, str]:
         fold = _folded if self._fold else str
         rows, _ = self.run(
-            "SELECT column_name, data_type, numeric_precision, numeric_scale FROM information_schema.columns "
+            "SELECT column_name, data_type, numeric_precision, numeric_scale "
+            "FROM information_schema.columns "
             "WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
             (fold(table.schema), fold(table.name)),
         )
@@ -269,7 +275,8 @@ class SnowflakeTransaction(WarehouseTransaction):
     @override
     def tables(self, schema: str) -> list[str]:
         rows, _ = self.run(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE'",
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = ? AND table_type = 'BASE TABLE'",
             (_folded(schema) if self._fold else schema,),
         )
         return sorted(self.read_name(name) for (name,) in rows)
@@ -292,7 +299,8 @@ class SnowflakeTransaction(WarehouseTransaction):
                 self.run(f"PUT 'file://{path}' @{stage}/{table.name}/ AUTO_COMPRESS = FALSE")
                 path.unlink()
         self.run(
-            f"COPY INTO {name} FROM @{stage}/{table.name}/ FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE "
+            f"COPY INTO {name} FROM @{stage}/{table.name}/ "
+            "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE "
             "BINARY_AS_TEXT = FALSE) MATCH_BY_COLUMN_NAME = CASE_SENSITIVE PURGE = TRUE"
         )
         self._connection.commit()

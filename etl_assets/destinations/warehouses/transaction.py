@@ -1,4 +1,6 @@
-"""The write plans' primitives in the SQL of cloud warehouses, where a change of tables commits what came before it.
+"""The write plans' primitives in the SQL of cloud warehouses.
+
+There, a change of tables commits what came before it.
 
 So a load goes in two steps. First, outside of any transaction: tables are made or widened, which
 loses nothing if a kill follows, and the rows go into a staging table. Then one transaction: the
@@ -40,7 +42,10 @@ Beside = Callable[[], "AbstractContextManager[WarehouseTransaction]"]
 
 
 class WarehouseEngine(SqlTransaction):
-    """What a warehouse says for itself: how statements are run and rows staged, and what its SQL calls things."""
+    """What a warehouse says for itself.
+
+    That is how statements are run and rows staged, and what its SQL calls things.
+    """
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Run a statement as it is; gives the rows it found, and how many it wrote."""
@@ -178,12 +183,13 @@ class WarehouseTransaction(WarehouseEngine):
         target, column = self.quoted(table), quote(name)
         there, wider = self.type_name(old), self.type_name(new)
         changed = f"CAST(CAST({column} AS {wider}) AS {there})"
-        if self._plain(f"SELECT 1 FROM {target} WHERE {changed} IS DISTINCT FROM {column} LIMIT 1")[
-            0
-        ]:
+        lost, _ = self._plain(
+            f"SELECT 1 FROM {target} WHERE {changed} IS DISTINCT FROM {column} LIMIT 1"
+        )
+        if lost:
             raise SchemaConflictError(
-                f"The column {name!r} of the table {table} would have to become {wider}, in which not every value of "
-                f"{there} is kept here.",
+                f"The column {name!r} of the table {table} would have to become {wider}, in which "
+                f"not every value of {there} is kept here.",
                 hint="Change it by hand, or drop the table and do a full refresh.",
             )
         columns = [
@@ -230,7 +236,10 @@ class WarehouseTransaction(WarehouseEngine):
     ) -> int:
         del unique  # what it costs to look is little here
         names, own = rows.schema.names, self._stamps(stamp)
-        last = f"QUALIFY ROW_NUMBER() OVER (PARTITION BY {column_list(keys)} ORDER BY {quote(ARRIVAL)} DESC) = 1"
+        last = (
+            f"QUALIFY ROW_NUMBER() OVER (PARTITION BY {column_list(keys)} "
+            f"ORDER BY {quote(ARRIVAL)} DESC) = 1"
+        )
         source = (
             f"SELECT * FROM {self._staged_rows(table, rows)} WHERE {quote(ARRIVAL)} >= 0 {last}"
         )
@@ -243,15 +252,15 @@ class WarehouseTransaction(WarehouseEngine):
         settings = [f"{name} = s.{name}" for name in others] + [
             f"{quote(name)} = {v}" for name, v in own.items()
         ]
-        matched = (
-            f"WHEN MATCHED AND ({unless_newer(differs, newer)}) THEN UPDATE SET {', '.join(settings)} "
-            if update and compared
-            else ""
-        )
+        matched = ""
+        if update and compared:
+            differs = unless_newer(differs, newer)
+            matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} "
         values = [*(f"s.{quote(name)}" for name in names), *own.values()]
         return self._write(
             f"MERGE INTO {self.quoted(table)} AS t USING ({source}) AS s ON {same} {matched}"
-            f"WHEN NOT MATCHED THEN INSERT ({column_list([*names, *own])}) VALUES ({', '.join(values)})"
+            f"WHEN NOT MATCHED THEN INSERT ({column_list([*names, *own])}) "
+            f"VALUES ({', '.join(values)})"
         )
 
     def _staged_rows(self, table: TableName, rows: "pa.RecordBatchReader") -> str:

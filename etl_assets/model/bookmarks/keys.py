@@ -197,6 +197,8 @@ class ArrowKeys(Keys):
     def _extreme(self, choose: Callable[[Any], Any]) -> tuple[Key, int] | None:
         import pyarrow.compute as pc
 
+        if len(self._columns[0]) == 1:
+            return self._of_one_row()
         found: list[Any] = []
         mask = self._whole()
         for column in self._columns:
@@ -210,6 +212,13 @@ class ArrowKeys(Keys):
         # Where the mask is NULL it is no match. (A Python value beside an array would have pyarrow
         # import pandas.)
         return tuple(_python(best) for best in found), int(pc.indices_nonzero(mask)[0].as_py())
+
+    def _of_one_row(self) -> tuple[Key, int] | None:
+        """Return the key of a single row, which many sources give one at a time."""
+        for column in self._columns:
+            _refuse_nan(column)
+        key = tuple(_python(column[0]) for column in self._columns)
+        return None if None in key else (key, 0)
 
     def _whole(self) -> Any:
         """Return a mask of the rows without a NULL in their key.

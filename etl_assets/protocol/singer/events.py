@@ -2,7 +2,7 @@
 
 This is the one place where they are interpreted. Who speaks is for a subclass to say: a program
 that is hosted (`sources/singer/read.py`), a source in this process that writes messages itself
-(`sources/tap/read.py`), or whoever writes to standard input (`destinations/target_read.py`). How
+(`sources/tap/read.py`), or whoever writes to standard input (`destinations/target/read.py`). How
 lines become messages is not decided here either: `messages.py` and `lines.py` decode them one by
 one, `record_runs.py` many records at a time.
 """

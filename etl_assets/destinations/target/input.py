@@ -1,4 +1,4 @@
-"""What a Singer target reads: lines of standard input, and the folder of the files that BATCH messages name."""
+"""What a Singer target reads: lines of standard input, and the files that BATCH messages name."""
 
 import os
 import shlex
@@ -15,14 +15,14 @@ BATCH_HINT = "Set batch_folder in the config to the folder where the tap writes 
 
 
 def parts_of(source: Any, limit: int) -> Iterator[bytes | str]:
-    """Yield what can be read: whole lines, many at once, where the source gives bytes.
+    """Yield what can be read: whole lines, many at once where the source gives bytes.
 
-    Never more than the limit.
+    A line above the limit is cut behind it; decoding refuses such a line.
     """
     if hasattr(source, "read1"):
         yield from _chunks(source.read1, limit)
     elif hasattr(source, "readline"):
-        while line := source.readline(limit + 2):  # decoding refuses what is longer
+        while line := source.readline(limit + 2):
             yield line
     else:
         yield from source
@@ -40,7 +40,7 @@ def _chunks(read: Callable[[int], bytes], limit: int) -> Iterator[bytes]:
         parts.append(block[end:])
         size += len(block) - end
         if size > limit + 1:
-            yield b"".join(parts)  # decoding refuses it
+            yield b"".join(parts)
             parts, size = [], 0
     if size:
         yield b"".join(parts)
@@ -60,4 +60,5 @@ def folder_of_batches(folder: str) -> BatchFolder:
             f"The batch_folder {folder!r} cannot be opened: {error.strerror}.",
             hint=f"Make the folder: mkdir -p {shlex.quote(real)}",
         ) from None
-    return BatchFolder(held, [os.path.abspath(folder), real], hint=BATCH_HINT)  # noqa: PTH100 - links are part of the name
+    named = os.path.abspath(folder)  # noqa: PTH100 - links are part of the name
+    return BatchFolder(held, [named, real], hint=BATCH_HINT)

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from etl_assets.destinations.arguments import MEGABYTE
+from etl_assets.destinations.target.arguments import MEGABYTE
 from etl_assets.model.events import StreamKey
 from etl_assets.protocol.singer.messages import RecordMessage, decode, encode
 
@@ -39,11 +39,12 @@ class Versions:
     def keep(self, key: StreamKey, message: RecordMessage, line: bytes | str | None) -> None:
         """Write a record to the stream's file, as the line it came in if it was one."""
         if key not in self._files:
-            self._files[key] = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - see close
+            # Closed by `taken` or `close`.
+            self._files[key] = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
         text = encode(message) if line is None else line
-        self._files[key].write(
-            (text.encode() if isinstance(text, str) else text).rstrip(b"\r\n") + b"\n"
-        )
+        if isinstance(text, str):
+            text = text.encode()
+        self._files[key].write(text.rstrip(b"\r\n") + b"\n")
 
     def taken(
         self, key: StreamKey, version: int | None = None
@@ -58,9 +59,9 @@ class Versions:
             file.seek(0)
             for line in file:
                 message = decode(line)
-                if isinstance(message, RecordMessage) and (
-                    version is None or (message.version or 0) >= version
-                ):
+                if not isinstance(message, RecordMessage):
+                    continue
+                if version is None or (message.version or 0) >= version:
                     yield message.record, len(line)
 
     def close(self) -> None:

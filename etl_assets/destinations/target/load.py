@@ -1,28 +1,42 @@
-"""A destination as a Singer target: standard input is its source, and states go on when what they cover is there."""
+"""A destination as a Singer target.
+
+Standard input is its source, and a state is passed on once everything it covers is there.
+"""
 
 from collections.abc import Iterable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 from typing_extensions import override
 
-from etl_assets.destinations.arguments import TargetOptions
-from etl_assets.destinations.states import PassedStates
-from etl_assets.destinations.target_read import PipeBrokenError, PipeRead
-from etl_assets.destinations.target_sessions import PipeTarget
-from etl_assets.exceptions import DestinationError, EtlAssetsError
+from etl_assets.destinations.target.arguments import TargetOptions
+from etl_assets.destinations.target.hooks import DestinationHooks
+from etl_assets.destinations.target.read import PipeBrokenError, PipeRead
+from etl_assets.destinations.target.sessions import PipeTarget
+from etl_assets.destinations.target.states import PassedStates
+from etl_assets.exceptions import ConfigError, DestinationError, EtlAssetsError
 from etl_assets.model.load import Committed, Load
 from etl_assets.redaction import redact
-from etl_assets.registry import reach
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Observer, Start
 from etl_assets.sync_source import StreamOutcome, sync_source
 
-if TYPE_CHECKING:
-    from etl_assets.destinations.base import Destination
+
+def load_lines(destination: DestinationHooks, input_buffer: Iterable[bytes | str]) -> None:
+    """Load the messages of a buffer, or of the file that the arguments name."""
+    path = destination.input_file_path
+    if path is None:
+        load_messages(destination, input_buffer)
+        return
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below; only the opening may fail here
+    except OSError as error:
+        raise ConfigError(f"The file {path!r} cannot be read: {error.strerror}.") from error
+    with file:
+        load_messages(destination, file)
 
 
-def load_messages(destination: "Destination", lines: Iterable[bytes | str]) -> None:
+def load_messages(destination: DestinationHooks, lines: Iterable[bytes | str]) -> None:
     """Load all messages of a buffer.
 
     Raises:
@@ -32,11 +46,10 @@ def load_messages(destination: "Destination", lines: Iterable[bytes | str]) -> N
     options = TargetOptions.of(destination.config)
     states = PassedStates(destination, trusted=options.independent_streams)
     read = PipeRead(destination, lines, options, states)
+    pipe_target, commits = PipeTarget(destination), _Commits(states)
     with closing(read):
         try:
-            for outcome in sync_source(
-                read, PipeTarget(destination), plans=read.plans, observer=_Commits(states)
-            ):
+            for outcome in sync_source(read, pipe_target, plans=read.plans, observer=commits):
                 _settle(destination, states, outcome)
         except PipeBrokenError as broken:
             raise broken.error from broken.error.__cause__
@@ -66,7 +79,7 @@ class _Commits(Observer):
         self._states.there(self._streams[committed.load_id])
 
 
-def _settle(destination: "Destination", states: PassedStates, outcome: StreamOutcome) -> None:
+def _settle(destination: DestinationHooks, states: PassedStates, outcome: StreamOutcome) -> None:
     """Record how a stream ended; if it failed, the others go on."""
     name = outcome.stream.name
     if outcome.error is None:
@@ -77,6 +90,7 @@ def _settle(destination: "Destination", states: PassedStates, outcome: StreamOut
 
 
 def _failure(states: PassedStates, streams: int) -> DestinationError:
+    """Return the one error of all streams that failed; its cause holds theirs."""
     names = ", ".join(repr(name) for name in states.failed)
     errors = list(states.failed.values())
     first = next(iter(states.failed))
@@ -84,22 +98,17 @@ def _failure(states: PassedStates, streams: int) -> DestinationError:
         f"{len(errors)} of {streams} streams failed: {names}. {_said(first, errors[0])}",
         stream=first,
     )
-    error.__cause__ = (
-        errors[0] if len(errors) == 1 else ExceptionGroup("the streams' errors", errors)
-    )
+    if len(errors) == 1:
+        error.__cause__ = errors[0]
+    else:
+        error.__cause__ = ExceptionGroup("the streams' errors", errors)
     return error
 
 
 def _said(stream: str, error: Exception) -> str:
-    own = isinstance(error, EtlAssetsError)
-    text = str(error) if own else f"{type(error).__name__}: {error}"
-    return redact(text if repr(stream) in text else f"stream {stream!r}: {text}")
-
-
-if not TYPE_CHECKING:  # to a type checker, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        """Hand on the Singer SDK's targets, which destinations written for Mage import from here."""
-        if name not in {"SQLTarget", "Target"}:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(reach("singer_targets"), name)
+    """Return what an error says, with the stream's name."""
+    is_ours = isinstance(error, EtlAssetsError)
+    text = str(error) if is_ours else f"{type(error).__name__}: {error}"
+    if repr(stream) not in text:
+        text = f"stream {stream!r}: {text}"
+    return redact(text)

@@ -1,33 +1,27 @@
-"""A destination as a program: a Singer target that reads messages and passes states on, under Mage's names.
+"""A destination as a program: a Singer target that reads messages and passes states on.
 
-Standard output holds states and nothing else. These are verbs; the engine (`sync`, the assets)
-never calls them.
+The names are Mage's. Standard output holds states and nothing else. These are verbs; the engine
+(`sync`, the assets) never calls them.
 """
 
 import inspect
-import os
-import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simplejson
 
-from etl_assets.destinations.arguments import TargetArguments, run_destination
-from etl_assets.destinations.rows import (
-    begin_streams,
-    export_records,
-    prepared,
-    process_schema,
-    tags_taken,
-)
+from etl_assets.destinations.target.arguments import TargetArguments
+from etl_assets.destinations.target.hooks import DestinationHooks, Tags
+from etl_assets.destinations.target.load import load_lines
+from etl_assets.destinations.target.program import run_destination
+from etl_assets.destinations.target.rows import export_records, prepared, tags_taken
+from etl_assets.destinations.target.states import emit_state
+from etl_assets.destinations.target.words import begin_streams, process_schema
 from etl_assets.exceptions import ConfigError, ProtocolError
 from etl_assets.redaction.errors import masked_errors
-
-if TYPE_CHECKING:
-    from etl_assets.destinations.base import Destination
 
 
 class DestinationModes:
@@ -106,13 +100,13 @@ class DestinationModes:
         return self.target.show_templates
 
     @property
-    def streams_override_settings(self: Any) -> dict[str, Any]:
+    def streams_override_settings(self: DestinationHooks) -> dict[str, Any]:
         """Mage's `_streams` of the config."""
         found: dict[str, Any] = self.config.get("_streams") or {}
         return found
 
     def process(self: Any, input_buffer: Iterable[bytes | str]) -> None:
-        """Do what the arguments say: test the connection, show the templates, or load the messages of a buffer.
+        """Do what the arguments say: test the connection, show the templates, or load messages.
 
         Raises:
             ProtocolError: A line is no message, or is cut off; no state after it is passed on.
@@ -122,7 +116,12 @@ class DestinationModes:
             begin_streams(self)
             try:
                 self.before_process()
-                _run(self, input_buffer)
+                if self.should_test_connection:
+                    self.test_connection()
+                elif self.show_templates:
+                    sys.stdout.write(simplejson.dumps(self.templates()) + "\n")
+                else:
+                    self._process(input_buffer)
             finally:
                 self.after_process()
 
@@ -138,32 +137,32 @@ class DestinationModes:
         """Do what must come last, also after an error; a hook."""
 
     def process_schema(
-        self: Any,
+        self: DestinationHooks,
         stream: str,
         schema: dict[str, Any],
         row: Mapping[str, Any],
-        tags: Mapping[str, Any] | None = None,
+        tags: Tags = None,
     ) -> None:
         """Take a SCHEMA message (`row`); fills `schemas`, `key_properties` and the others."""
         del tags
         process_schema(self, stream, schema, row)
 
     def process_record(
-        self: Any,
+        self: DestinationHooks,
         stream: str,
         schema: dict[str, Any],
         row: Mapping[str, Any],
-        tags: Mapping[str, Any] | None = None,
+        tags: Tags = None,
     ) -> None:
         """Take one RECORD message (`row`) and export it alone: without `batch_processing`."""
         (record,) = prepared(self, stream, [row])
         self.export_data(stream=stream, schema=schema, record=record, tags=dict(tags or {}))
 
     def process_record_data(
-        self: Any,
+        self: DestinationHooks,
         record_data: Sequence[Mapping[str, Any]],
         stream: str,
-        tags: Mapping[str, Any] | None = None,
+        tags: Tags = None,
     ) -> None:
         """Check and export many records of one stream.
 
@@ -175,7 +174,7 @@ class DestinationModes:
         export_records(self, stream, [item.get("row") or item for item in record_data], tags)
 
     def export_data(
-        self: Any,
+        self: DestinationHooks,
         stream: str,
         schema: dict[str, Any],
         record: dict[str, Any],
@@ -187,20 +186,18 @@ class DestinationModes:
         item = {"record": record, "schema": schema, "stream": stream, "tags": tags or {}}
         self.export_batch_data([item], stream, **tags_taken(self, tags))
 
-    def process_state(
-        self: Any, row: Mapping[str, Any], tags: Mapping[str, Any] | None = None
-    ) -> None:
+    def process_state(self: DestinationHooks, row: Mapping[str, Any], tags: Tags = None) -> None:
         """Pass on a STATE message (`row`): everything before it is exported."""
         del tags
         if row.get("value") is None:
             raise ProtocolError("A STATE message has no value.")
         self._emit_state(row["value"])
 
-    def _emit_state(self: Any, state: Any) -> None:
+    def _emit_state(self: DestinationHooks, state: Any) -> None:
         """Write a state to the state file, or to standard output; a hook."""
         emit_state(self, state)
 
-    def _process(self: Any, input_buffer: Iterable[bytes | str]) -> None:
+    def _process(self: DestinationHooks, input_buffer: Iterable[bytes | str]) -> None:
         """Load the messages of a buffer, or of the file that the arguments name; a hook."""
         load_lines(self, input_buffer)
 
@@ -213,17 +210,21 @@ class DestinationModes:
         raise ConfigError(
             f"stream {stream!r}: its tap says that rows older than version {version} are gone, and "
             f"{type(self).__name__} cannot remove them.",
-            hint="Override activate_version(stream, version), or keep them with `ignore_activate_version` in the "
-            "config.",
+            hint="Override activate_version(stream, version), or keep them with "
+            "`ignore_activate_version` in the config.",
             stream=stream,
         )
 
     def remove_duplicate_rows(
         self, row_data: list[dict[str, Any]], stream: str
     ) -> list[dict[str, Any]]:
-        """Return those of a batch's records to export: each a dict with `record`, the message as `row`, and `stream`.
+        """Return those of a batch's records that are to be exported; a hook.
 
-        A hook: by default all, also where two have one key.
+        By default these are all of them, also where two have the same key.
+
+        Args:
+            row_data: Dicts with `record`, the message as `row`, and `stream`.
+            stream: The stream.
         """
         del stream
         return row_data
@@ -242,53 +243,3 @@ class DestinationModes:
             path.stem: simplejson.loads(path.read_text("utf-8"))
             for path in sorted(folder.glob("*.json"))
         }
-
-
-def emit_state(destination: "Destination", value: Any) -> None:
-    """Write a state as one line, to the state file (all of it or nothing) or to standard output."""
-    line = (
-        simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":")) + "\n"
-    )
-    if destination.state_file_path is None:
-        sys.stdout.write(line)
-        sys.stdout.flush()
-        return
-    path = Path(destination.state_file_path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"The state file {str(path)!r} cannot be written: {error.strerror}."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _run(destination: "Destination", input_buffer: Iterable[bytes | str]) -> None:
-    if destination.should_test_connection:
-        destination.test_connection()
-    elif destination.show_templates:
-        sys.stdout.write(simplejson.dumps(destination.templates()) + "\n")
-    else:
-        destination._process(input_buffer)  # noqa: SLF001 - Mage's hook
-
-
-def load_lines(destination: "Destination", input_buffer: Iterable[bytes | str]) -> None:
-    """Load the messages of a buffer, or of the file that the arguments name."""
-    from etl_assets.destinations.target import load_messages
-
-    path = destination.input_file_path
-    if path is None:
-        load_messages(destination, input_buffer)
-        return
-    try:
-        file = Path(path).open("rb")  # noqa: SIM115 - closed below; only the opening may fail here
-    except OSError as error:
-        raise ConfigError(f"The file {path!r} cannot be read: {error.strerror}.") from error
-    with file:
-        load_messages(destination, file)

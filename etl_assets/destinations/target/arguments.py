@@ -1,11 +1,10 @@
-"""What a destination is told when it is run as a program: Mage's constructor arguments and flags."""
+"""What a destination is told as a program: Mage's constructor arguments and flags."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.singer.documents import (
@@ -16,12 +15,14 @@ from etl_assets.protocol.singer.documents import (
     read_document,
     warn_of_unknown,
 )
-from etl_assets.redaction.errors import tell_failure
-
-if TYPE_CHECKING:
-    from etl_assets.destinations.base import Destination
 
 MEGABYTE = 1024 * 1024
+
+
+_NUMBERS = ("maximum_batch_size_mb", "maximum_batch_rows", "state_seconds", "maximum_line_mb")
+"""The options that must be numbers, and not negative."""
+
+_SHORT = {"--config": ("-c",)}
 
 
 @dataclass
@@ -110,16 +111,13 @@ class TargetOptions:
         if options.write_strategy not in {"auto", "append", "merge"}:
             raise ConfigError(
                 f"write_strategy {options.write_strategy!r} is none of auto, append, merge.",
-                hint="A pipe cannot tell a whole stream from one that broke off; a tap says so by ACTIVATE_VERSION.",
+                hint="A pipe cannot tell a whole stream from one that broke off; a tap says so by "
+                "ACTIVATE_VERSION.",
             )
-        for name in (
-            "maximum_batch_size_mb",
-            "maximum_batch_rows",
-            "state_seconds",
-            "maximum_line_mb",
-        ):
+        for name in _NUMBERS:
             value = getattr(options, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or value < 0:
                 raise ConfigError(f"{name} is a number that is not negative, not {value!r}.")
         return options
 
@@ -134,7 +132,7 @@ def arguments_of(
 ) -> tuple[dict[str, Any], TargetArguments]:
     """Return the config and the other arguments, from the constructor's and the command line's.
 
-    The latter win.
+    Those of the command line win.
 
     Args:
         parser: Mage's `argument_parser`; None reads no command line.
@@ -143,10 +141,9 @@ def arguments_of(
     """
     said: dict[str, Any] = dict(given)
     if parser is not None:
-        said.update(_parsed(parser, sys.argv[1:]))
-    settings = as_object(
-        said.get("settings") or read_document(said.get("settings_file_path")), "The settings"
-    )
+        said.update(parsed(parser, sys.argv[1:]))
+    settings = said.get("settings") or read_document(said.get("settings_file_path"))
+    settings = as_object(settings, "The settings")
     from_file = read_document(said.get("config_file_path"))
     merged = merged_config(settings, from_file, dict(config or {}), said.pop("config_json", None))
     said["settings"] = settings
@@ -155,47 +152,8 @@ def arguments_of(
     return merged, TargetArguments(**{name: value for name, value in said.items() if name in known})
 
 
-def run_destination(
-    destination_class: "type[Destination]", argv: Sequence[str] | None = None
-) -> None:
-    """Make a destination from the command line and run it as a Singer target on standard input.
-
-    The exit code is 1 if it fails, and standard error says why.
-
-    Args:
-        destination_class: The class.
-        argv: The command line; the process's own by default.
-    """
-    try:
-        parser = argparse.ArgumentParser(description="Run a destination as a Singer target.")
-        said = _parsed(parser, sys.argv[1:] if argv is None else argv)
-        destination = _made(destination_class, said)
-        logging.basicConfig(
-            level=logging.DEBUG if said.get("debug") else logging.INFO, stream=sys.stderr
-        )
-        destination.process(sys.stdin.buffer)
-    except Exception as error:  # whatever a hook raises: its words may hold secrets of the config
-        raise SystemExit(tell_failure(error)) from error
-
-
-def _made(destination_class: "type[Destination]", said: Mapping[str, Any]) -> "Destination":
-    if destination_class.Options is None:
-        return destination_class(batch_processing=True, **said)
-    # One of our own takes its options, not a config: what the pipe needs to know beside them is
-    # told by `target`.
-    config, arguments = arguments_of(None, {"batch_processing": True, **said}, None)
-    options = {name: value for name, value in config.items() if name not in OPTION_NAMES}
-    destination = destination_class(**options)
-    destination.target = arguments
-    destination.config = {name: value for name, value in config.items() if name in OPTION_NAMES}
-    return destination
-
-
-def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
-    """Add Mage's flags to a parser and read them.
-
-    Gives the constructor's arguments that were said.
-    """
+def parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
+    """Add Mage's flags to a parser; return the constructor's arguments that were given by them."""
     for flag in ("--debug", "--show_templates", "--test_connection"):
         parser.add_argument(flag, action="store_true")
     texts = {
@@ -208,7 +166,7 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, A
         "--state": "state_file_path",
     }
     for flag, name in texts.items():
-        parser.add_argument(*(["-c", flag] if flag == "--config" else [flag]), dest=name)
+        parser.add_argument(*_SHORT.get(flag, ()), flag, dest=name)
     known, unknown = parser.parse_known_args(argv)
     warn_of_unknown(unknown)
     given = {name: value for name, value in vars(known).items() if value not in (None, False)}

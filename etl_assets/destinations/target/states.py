@@ -7,25 +7,35 @@ cannot be known, the state is held back: rows that are read again are better tha
 lost.
 """
 
+import os
+import secrets
+import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import simplejson
+
+from etl_assets.destinations.target.hooks import DestinationHooks
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.singer.documents import read_document
-
-if TYPE_CHECKING:
-    from etl_assets.destinations.base import Destination
 
 _NOTHING: Any = object()
 _SHAPE = {"bookmarks", "currently_syncing"}
 
-# The Singer SDK's words. Its child streams are read for the records of their parent: a parent whose
-# bookmark moves on would not bring up the children of old records again.
 _SDK_WORDS = {
-    "partitions", "progress_markers", "replication_key_signpost", "replication_key_value", "starting_replication_value",
-}  # fmt: skip
+    "partitions",
+    "progress_markers",
+    "replication_key_signpost",
+    "replication_key_value",
+    "starting_replication_value",
+}
+"""The Singer SDK's words.
+
+Its child streams are read for the records of their parent: a parent whose bookmark has moved on
+would not bring up the children of old records again.
+"""
 
 
 class PassedStates:
@@ -47,7 +57,7 @@ class PassedStates:
             cover them now.
     """
 
-    def __init__(self, destination: "Destination", *, trusted: bool) -> None:
+    def __init__(self, destination: DestinationHooks, *, trusted: bool) -> None:
         self.failed: dict[str, Exception] = {}
         self.uncommitted: set[str] = set()
         self.held: set[str] = set()
@@ -88,7 +98,10 @@ class PassedStates:
         self.held.discard(stream)
 
     def pass_on(self) -> None:
-        """Pass the state on that waits, if what came before it is there, but for the rows of failed streams."""
+        """Pass on the state that waits, if what came before it is in the destination.
+
+        Rows of failed streams are not waited for.
+        """
         self._passed_at = time.monotonic()
         if self._waiting is _NOTHING or not self.uncommitted <= self.failed.keys():
             return
@@ -100,34 +113,42 @@ class PassedStates:
             self._destination.process_state({"type": "STATE", "value": value})
 
     def _without_failed(self, value: Any) -> Any:
-        told = self._destination
+        """Return a state in which the failed streams stay where they are safe, if there is one."""
         kept = self._safe.state_without(
             value,
             self.failed,
-            full_tables={
-                name for name, method in told.replication_methods.items() if method == "FULL_TABLE"
-            },
-            keyed={
-                name
-                for name in told.schemas
-                if told.key_properties.get(name) or told.unique_constraints.get(name)
-            },
+            full_tables=self._full_tables(),
+            keyed=self._keyed(),
             trusted=self._trusted,
         )
-        if kept is not None:
-            # Without a bookmark it would say to begin anew, in place of the good state that was
-            # passed on before.
-            return kept if kept["bookmarks"] else _NOTHING
-        if not self._told:
-            names = ", ".join(repr(name) for name in self.failed)
-            told.logger.warning(
-                "no state is passed on any more: it would cover the rows that failed, of %s", names
-            )
-            self._told = True
-        return _NOTHING
+        if kept is None:
+            self._tell_held_back()
+            return _NOTHING
+        # Without a bookmark it would say to begin anew, in place of the good state that was
+        # passed on before.
+        return kept if kept["bookmarks"] else _NOTHING
+
+    def _full_tables(self) -> set[str]:
+        methods = self._destination.replication_methods
+        return {name for name, method in methods.items() if method == "FULL_TABLE"}
+
+    def _keyed(self) -> set[str]:
+        keys, constraints = self._destination.key_properties, self._destination.unique_constraints
+        return {
+            name for name in self._destination.schemas if keys.get(name) or constraints.get(name)
+        }
+
+    def _tell_held_back(self) -> None:
+        if self._told:
+            return
+        self._told = True
+        names = ", ".join(repr(name) for name in self.failed)
+        self._destination.logger.warning(
+            "no state is passed on any more: it would cover the rows that failed, of %s", names
+        )
 
 
-def _last_state(destination: "Destination") -> Any:
+def _last_state(destination: DestinationHooks) -> Any:
     """Return the state that was passed on last: what the state file holds."""
     path = destination.state_file_path
     if path is None or not Path(path).exists():
@@ -139,7 +160,7 @@ def _last_state(destination: "Destination") -> Any:
 
 
 class SafeBookmarks:
-    """Follows, for each stream, the newest bookmark that covers no row which is not in the destination.
+    """Follows the newest safe bookmark of each stream: all rows it covers are in the destination.
 
     Args:
         start: The state that was passed on last, before this run; None if that is not known.
@@ -170,7 +191,9 @@ class SafeBookmarks:
         keyed: Collection[str],
         trusted: bool,
     ) -> Any:
-        """Return a state in which the failed streams stay where they are safe, or None where there is no such state.
+        """Return a state in which the failed streams stay where they are safe, or None.
+
+        None where there is no such state.
 
         Args:
             state: The state that covers everything.
@@ -186,9 +209,12 @@ class SafeBookmarks:
         for name in failed:
             if name in self._safe:
                 bookmarks[name] = self._safe[name]
-            elif name in bookmarks and (self._known or name in keyed):
+            elif name in bookmarks:
+                begins_anew_safely = self._known or name in keyed
+                if not begins_anew_safely:
+                    return None
                 del bookmarks[name]  # it was never read to a bookmark, or is read whole once more
-            elif name in bookmarks or not (trusted or name in full_tables):
+            elif not trusted and name not in full_tables:
                 return None
         # Without `currently_syncing`: a tap that begins there may leave out those before it.
         return {"bookmarks": bookmarks}
@@ -203,8 +229,34 @@ def bookmarks_of(state: Any) -> Mapping[str, Any] | None:
 
 
 def _depends(bookmarks: Mapping[str, Any]) -> bool:
-    """Return whether a stream may depend on another: bookmarks as the Singer SDK writes them, which may be empty."""
-    return any(
-        isinstance(one, Mapping) and (not one or _SDK_WORDS & one.keys())
-        for one in bookmarks.values()
-    )
+    """Return whether a stream may depend on another: a bookmark is as the Singer SDK writes it."""
+    for bookmark in bookmarks.values():
+        if isinstance(bookmark, Mapping):
+            is_empty = not bookmark  # the SDK writes these, too
+            if is_empty or _SDK_WORDS & bookmark.keys():
+                return True
+    return False
+
+
+def emit_state(destination: DestinationHooks, value: Any) -> None:
+    """Write a state as one line, to the state file (all of it or nothing) or to standard output."""
+    text = simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+    line = f"{text}\n"
+    if destination.state_file_path is None:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        return
+    path = Path(destination.state_file_path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"The state file {str(path)!r} cannot be written: {error.strerror}."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

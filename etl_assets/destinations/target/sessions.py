@@ -1,30 +1,28 @@
-"""The destination of a pipe as the sync sees it: a session for each stream, or the hooks that Mage calls."""
+"""The destination of a pipe as the sync sees it: a session for each stream, or Mage's hooks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.rows import overrides
+from etl_assets.destinations.target.hooks import DestinationHooks
+from etl_assets.destinations.target.rows import overrides
 from etl_assets.model.batch import Batch, Encoding
 from etl_assets.model.contract import ContractMode, SchemaContract
 from etl_assets.model.load import Capabilities, Committed, Load, Session
 from etl_assets.model.stored import Bookmark, SharedState, Stored, StoredSource, TableName
 from etl_assets.model.stream import Stream
 
-if TYPE_CHECKING:
-    from etl_assets.destinations.base import Destination
-
 CHECKED = SchemaContract(data_type=ContractMode.FREEZE)
 """What a stream asks for by `disable_column_type_check: false`."""
 
 
-def has_sessions(destination: "Destination") -> bool:
-    """Whether rows become visible with a commit.
+def has_sessions(destination: DestinationHooks) -> bool:
+    """Return whether rows become visible with a commit.
 
-    Else they are exported by Mage's hooks, and are there at once.
+    Otherwise they are exported by Mage's hooks, and are there at once.
     """
     return destination.capabilities.keeps_state or overrides(destination, "session")
 
@@ -36,7 +34,7 @@ class PipeTarget:
         destination: The destination.
     """
 
-    def __init__(self, destination: "Destination") -> None:
+    def __init__(self, destination: DestinationHooks) -> None:
         self._destination = destination
         self._has_sessions = has_sessions(destination)
         self.capabilities = destination.capabilities if self._has_sessions else Capabilities()
@@ -55,24 +53,29 @@ class PipeTarget:
         return self._destination.stored(source, stream, table=table, partition=partition)
 
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
-        """Return nothing: the streams share no state, and each has the pipe's as of its own last commit."""
+        """Return nothing: the streams share no state.
+
+        Each of them has the pipe's state as of its own last commit.
+        """
         del source, partition
         return StoredSource()
 
 
 @contextmanager
-def _sessions(destination: "Destination") -> Iterator[Session]:
+def _sessions(destination: DestinationHooks) -> Iterator[Session]:
     with ExitStack() as stack:
         yield StreamSessions(destination, stack)
 
 
 @contextmanager
-def _hooks(destination: "Destination") -> Iterator[Session]:
+def _hooks(destination: DestinationHooks) -> Iterator[Session]:
     yield HookSession(destination)
 
 
 class StreamSessions(Session):
-    """A session of the destination for each stream, opened with its first rows: one is lost without the others.
+    """A session of the destination for each stream, so that one can fail without the others.
+
+    It is opened with the stream's first rows.
 
     Args:
         destination: The destination.
@@ -81,7 +84,7 @@ class StreamSessions(Session):
 
     encoding: Encoding = "rows"
 
-    def __init__(self, destination: "Destination", stack: ExitStack) -> None:
+    def __init__(self, destination: DestinationHooks, stack: ExitStack) -> None:
         self._destination = destination
         self._stack = stack
         self._loads: dict[str, Load] = {}
@@ -121,14 +124,17 @@ class StreamSessions(Session):
     @override
     def discard(self, load_id: str) -> None:
         """End the session of a load: what was not committed is dropped."""
-        _, stack = self._open.pop(load_id, (None, ExitStack()))
-        stack.close()
+        if load_id in self._open:
+            _, stack = self._open.pop(load_id)
+            stack.close()
 
     def _session(self, load: Load) -> Session:
         if load.load_id not in self._open:
             own = self._stack.enter_context(ExitStack())
-            self._open[load.load_id] = (own.enter_context(self._destination.session([load])), own)
-        return self._open[load.load_id][0]
+            opened = own.enter_context(self._destination.session([load]))
+            self._open[load.load_id] = (opened, own)
+        session, _ = self._open[load.load_id]
+        return session
 
 
 class HookSession(Session):
@@ -140,14 +146,15 @@ class HookSession(Session):
 
     encoding: Encoding = "rows"
 
-    def __init__(self, destination: "Destination") -> None:
+    def __init__(self, destination: DestinationHooks) -> None:
         self._destination = destination
         self._batches: dict[str, int] = {}
 
     @override
     def screen(self, batch: Batch, load: Load) -> Batch:
-        if load.stream.disable_column_type_check is False and load.contract == CHECKED:
-            return batch  # the hooks check the types themselves, see `rows.prepared`
+        is_checked_by_hooks = load.stream.disable_column_type_check is False  # in `rows.prepared`
+        if is_checked_by_hooks and load.contract == CHECKED:
+            return batch
         return super().screen(batch, load)
 
     @override

@@ -1,16 +1,18 @@
-"""The streams of a pipe: how each is described, begun and failed, and its records until they are handed on."""
+"""The streams of a pipe: how each is described, begun and failed, and the records that wait."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
-from etl_assets.destinations.rows import joined, static_columns, stream_of
-from etl_assets.destinations.states import PassedStates
-from etl_assets.destinations.target_input import BATCH_HINT, folder_of_batches
-from etl_assets.destinations.target_sessions import has_sessions
-from etl_assets.destinations.target_versions import Versions
+from etl_assets.destinations.target.arguments import MEGABYTE, TargetOptions
+from etl_assets.destinations.target.hooks import DestinationHooks
+from etl_assets.destinations.target.input import BATCH_HINT, folder_of_batches
+from etl_assets.destinations.target.rows import joined
+from etl_assets.destinations.target.sessions import has_sessions
+from etl_assets.destinations.target.states import PassedStates
+from etl_assets.destinations.target.versions import Versions
+from etl_assets.destinations.target.words import static_columns, stream_of
 from etl_assets.exceptions import (
     ConfigError,
     DataError,
@@ -27,9 +29,6 @@ from etl_assets.protocol.singer.messages import BatchMessage, RecordMessage, Sch
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync_source import StreamPlan
 
-if TYPE_CHECKING:
-    from etl_assets.destinations.base import Destination
-
 
 class PipeStreams(SingerEvents):
     """What a pipe says of its streams.
@@ -41,7 +40,7 @@ class PipeStreams(SingerEvents):
     """
 
     def __init__(
-        self, destination: "Destination", options: TargetOptions, states: PassedStates
+        self, destination: DestinationHooks, options: TargetOptions, states: PassedStates
     ) -> None:
         most_bytes = options.maximum_batch_size_mb * MEGABYTE
         super().__init__(
@@ -100,7 +99,8 @@ class PipeStreams(SingerEvents):
     @override
     def stream_described(self, key: StreamKey, message: SchemaMessage) -> Stream:
         old, stream = self.current.get(key), stream_of(self._destination, message.stream)
-        return old if old == stream and old is not None else stream  # what was made of it stays
+        # Where nothing has changed the object stays, and with it what was derived from it.
+        return old if old is not None and old == stream else stream
 
     def _begin(self, key: StreamKey) -> None:
         """Settle how a stream is loaded, before the first event of it."""
@@ -130,7 +130,8 @@ class PipeStreams(SingerEvents):
     ) -> bool:
         """Take a record, and the line it came in if it was one.
 
-        Tells whether its stream has not failed.
+        Returns:
+            Whether it was taken: nothing is, of a stream that has failed.
         """
         if message.stream in self._states.failed:
             return False
@@ -142,25 +143,24 @@ class PipeStreams(SingerEvents):
         return True
 
     def _waits_for_version(self, key: StreamKey, version: int | None) -> bool:
-        """Whether records of a version are not to be loaded before it is activated."""
-        is_open = not self._versions.has_any(key) and key not in self._begun
-        return self._has_sessions and version is not None and is_open
+        """Return whether records of a version are not to be loaded before it is activated."""
+        if version is None or not self._has_sessions:
+            return False
+        return not self._versions.has_any(key) and key not in self._begun
 
     @override
     def batch(self, message: BatchMessage) -> Iterator[Event]:
         key = self._known(message.stream)
-        together = self._has_sessions and key not in self._versions.waiting
-        together = together and not self._waits_for_version(key, message.version)
+        waits = key in self._versions.waiting or self._waits_for_version(key, message.version)
         try:
             for _, batches in self.files_of(message):
                 for batch in batches:
                     if message.stream in self._states.failed:
                         return
-                    yield from (
-                        self._file_together(key, batch)
-                        if together
-                        else self._file_rows(key, batch, message)
-                    )
+                    if waits or not self._has_sessions:
+                        yield from self._file_rows(key, batch, message)
+                    else:
+                        yield from self._file_together(key, batch)
         except DataError as error:
             yield self._failed(key, error)
 
@@ -189,10 +189,7 @@ class PipeStreams(SingerEvents):
     # What waits is handed on
 
     def _records_of(self, key: StreamKey) -> Iterator[Event]:
-        """Yield the records of a stream that wait.
-
-        What is wrong with them fails the stream alone.
-        """
+        """Yield the records of a stream that wait; if one is wrong, the stream alone fails."""
         try:
             for event in self.buffer.flush_before_change(key):
                 self._begin(key)
@@ -201,11 +198,10 @@ class PipeStreams(SingerEvents):
             yield self._failed(key, error)
 
     def _complete(self, event: Event) -> Event:
-        """Return an event with the columns that the config adds.
-
-        The hooks get them added by themselves.
-        """
-        return _with_static_columns(self._destination, event) if self._has_sessions else event
+        """Return an event with the columns that the config adds."""
+        if not self._has_sessions:
+            return event  # on the way to the hooks they are added anyway
+        return _with_static_columns(self._destination, event)
 
     def _all(self) -> Iterator[Event]:
         for key in list(self.current):
@@ -226,7 +222,7 @@ class PipeStreams(SingerEvents):
         self._states.pass_on()
 
 
-def _tell(destination: "Destination", message: SchemaMessage) -> None:
+def _tell(destination: DestinationHooks, message: SchemaMessage) -> None:
     """Have a destination take a SCHEMA message, as Mage's do."""
     said = {key: value for key, value in vars(message).items() if value not in (None, (), [])}
     row, tags = {"type": "SCHEMA", **said}, {"stream": message.stream}
@@ -235,21 +231,15 @@ def _tell(destination: "Destination", message: SchemaMessage) -> None:
     )
 
 
-def _plan(destination: "Destination", stream: Stream, options: TargetOptions) -> StreamPlan:
+def _plan(destination: DestinationHooks, stream: Stream, options: TargetOptions) -> StreamPlan:
     """Return how a stream is loaded: `auto` never replaces a table."""
-    strategies, strategy = (
-        destination.capabilities.strategies,
-        WriteStrategy(options.write_strategy),
-    )
+    strategy = WriteStrategy(options.write_strategy)
     if not has_sessions(destination):
         strategy = WriteStrategy.APPEND
     elif strategy is WriteStrategy.AUTO:
         has_key = bool(stream.primary_key or stream.unique_constraints)
-        strategy = (
-            WriteStrategy.MERGE
-            if has_key and WriteStrategy.MERGE in strategies
-            else WriteStrategy.APPEND
-        )
+        can_merge = WriteStrategy.MERGE in destination.capabilities.strategies
+        strategy = WriteStrategy.MERGE if has_key and can_merge else WriteStrategy.APPEND
     is_unchecked = stream.disable_column_type_check is True
     return StreamPlan(
         strategy,
@@ -259,7 +249,7 @@ def _plan(destination: "Destination", stream: Stream, options: TargetOptions) ->
     )
 
 
-def _with_static_columns(destination: "Destination", event: Event) -> Event:
+def _with_static_columns(destination: DestinationHooks, event: Event) -> Event:
     static = static_columns(destination)
     if not static or not isinstance(event, Records):
         return event
@@ -273,6 +263,6 @@ def _keys(stream: Stream) -> tuple[Sequence[str], Sequence[str]]:
 
 def _rows_in(batch: Batch, stream: str) -> Sequence[Mapping[str, Any]]:
     """Return records as rows, with the values that they have, whatever their stream declares."""
-    return (
-        batch.rows if batch.rows is not None else batch.to_rows(Stream(stream), native_types=True)
-    )
+    if batch.rows is not None:
+        return batch.rows
+    return batch.to_rows(Stream(stream), native_types=True)

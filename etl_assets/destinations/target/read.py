@@ -1,11 +1,9 @@
 """Standard input as a source: what the messages of a pipe mean to a target.
 
 Of a pipe nothing is known beforehand. A stream begins with its SCHEMA, and a tap that has ended
-cannot be told from one
-that broke off: no table is replaced but by ACTIVATE_VERSION, the tap's word that older rows are
-gone. Records with a
-version that it has not activated wait in a file: only that message, or the end, tells whether they
-take the place of the table or join it.
+cannot be told from one that broke off: no table is replaced but by ACTIVATE_VERSION, the tap's word
+that older rows are gone. Records with a version that it has not activated wait in a file: only that
+message, or the end, tells whether they take the place of the table or join it.
 
 States are barriers. When one is due, everything before it is handed on and committed, and only then
 it is passed on.
@@ -13,15 +11,16 @@ it is passed on.
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.arguments import TargetOptions
-from etl_assets.destinations.rows import static_columns
-from etl_assets.destinations.states import PassedStates
-from etl_assets.destinations.target_input import parts_of
-from etl_assets.destinations.target_streams import PipeStreams
+from etl_assets.destinations.target.arguments import TargetOptions
+from etl_assets.destinations.target.hooks import DestinationHooks
+from etl_assets.destinations.target.input import parts_of
+from etl_assets.destinations.target.states import PassedStates
+from etl_assets.destinations.target.streams import PipeStreams
+from etl_assets.destinations.target.words import static_columns
 from etl_assets.exceptions import DataError, DestinationError, EtlAssetsError, ProtocolError
 from etl_assets.model.batch import Batch
 from etl_assets.model.events import (
@@ -46,12 +45,11 @@ from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.strategies import WriteStrategy
 
-if TYPE_CHECKING:
-    from etl_assets.destinations.base import Destination
-
 
 class PipeBrokenError(Exception):
-    """Ends the sync at once: the tap begins from the last state that was passed on, so nothing more is loaded.
+    """Ends the sync at once.
+
+    Nothing more is loaded: the tap begins from the last state that was passed on.
 
     Args:
         error: What is wrong.
@@ -78,7 +76,7 @@ class PipeRead(PipeStreams):
 
     def __init__(
         self,
-        destination: "Destination",
+        destination: DestinationHooks,
         lines: Iterable[bytes | str],
         options: TargetOptions,
         states: PassedStates,
@@ -112,26 +110,21 @@ class PipeRead(PipeStreams):
     def _chunk(self, chunk: bytes) -> Iterator[Event]:
         runs = self._lanes.cut(chunk) if len(chunk) <= self.line_limit else [Run(chunk)]
         for run in runs:
-            if run.parse is not None and self._takes_lines(run):
-                if run.key[1] not in self._states.failed:
-                    self._states.uncommitted.add(run.key[1])
-                    self.buffer.note_bytes(len(run.lines))
-                    yield from self.records(run, run.parse)
-                    yield from self._when_full()
-                continue
-            for line in run.lines.split(b"\n"):
-                if line:
+            if run.parse is None or not self._takes_lines(run):
+                for line in filter(None, run.lines.split(b"\n")):
                     yield from self._line(line)
+            elif run.key[1] not in self._states.failed:
+                self._states.uncommitted.add(run.key[1])
+                self.buffer.note_bytes(len(run.lines))
+                yield from self.records(run, run.parse)
+                yield from self._when_full()
 
     def _takes_lines(self, run: Run) -> bool:
-        """Whether records of this version may be decoded together."""
-        if (
-            not self._has_sessions
-            or run.key in self._versions.waiting
-            or static_columns(self._destination)
-        ):
+        """Return whether records of this version may be decoded together."""
+        if not self._has_sessions or static_columns(self._destination):
             return False
-        return not self._waits_for_version(run.key, run.version)
+        waits = run.key in self._versions.waiting
+        return not waits and not self._waits_for_version(run.key, run.version)
 
     def _line(self, line: bytes | str) -> Iterator[Event]:
         try:
@@ -174,8 +167,9 @@ class PipeRead(PipeStreams):
     @override
     def activate(self, message: ActivateVersionMessage) -> Iterator[Event]:
         name, key, version = message.stream, self._known(message.stream), message.version
-        versions: Any = self._destination.versions
-        versions[name] = max(version, versions.get(name, version))
+        versions = self._destination.versions
+        newest = max(version, versions.get(name, version))
+        self._destination.versions = {**versions, name: newest}
         if name in self._states.failed:
             return
         self._states.uncommitted.add(name)
@@ -196,7 +190,7 @@ class PipeRead(PipeStreams):
                 yield self._failed(key, told)
 
     def _replace(self, key: StreamKey, version: int) -> Iterator[Event]:
-        """Have the rows of a version take the place of the table: at once, where they are here already."""
+        """Have the rows of a version take the table's place, at once if they are here already."""
         name = key[1]
         if self._versions.has(key, version):
             return
@@ -233,28 +227,30 @@ class PipeRead(PipeStreams):
         for key in self._versions.waiting:
             yield from self._unspool(key)
         yield from self._all()
-        open_ = [
-            key
-            for key in self.current
-            if key[1] not in self._states.failed and not self._is_published(key)
-        ]
-        for key in open_:
+        unended = [key for key in self.current if self._is_unended(key)]
+        for key in unended:
             if key not in self._begun:
                 self._begin(key)
                 yield Records(self.current[key], Batch([]))
         covering = self._states.covering
-        if self._has_sessions and covering is not None and open_:
-            yield Checkpoint(covering, tuple(open_), due=False)
-        for key in open_:
+        if self._has_sessions and covering is not None and unended:
+            yield Checkpoint(covering, tuple(unended), due=False)
+        for key in unended:
             yield StreamEnd(self.current[key])
 
+    def _is_unended(self, key: StreamKey) -> bool:
+        """Return whether a stream has neither failed nor been published yet."""
+        return key[1] not in self._states.failed and not self._is_published(key)
+
     def _is_published(self, key: StreamKey) -> bool:
-        """Whether a stream was published when its version was activated, and has had no records since."""
+        """Return whether a stream was published with its version, and has had no records since."""
         return self._versions.has_any(key) and key not in self._begun
 
 
-def _warn_of_unknown(destination: "Destination", message: object, known: Container[str]) -> None:
-    if isinstance(message, Unknown) and message.type != "LOG" and message.type not in known:
+def _warn_of_unknown(destination: DestinationHooks, message: object, known: Container[str]) -> None:
+    if not isinstance(message, Unknown) or message.type == "LOG":
+        return
+    if message.type not in known:
         destination.logger.warning(
             "messages of the type %r are not known and are skipped", message.type
         )
