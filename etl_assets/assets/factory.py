@@ -35,10 +35,11 @@ from etl_assets.assets.options import (
 )
 from etl_assets.assets.source_step import source_asset, two_of_one_name
 from etl_assets.assets.split_step import check_splits, split_asset
+from etl_assets.assets.steps import StepSettings
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.rejected import rejected_table
-from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.exceptions import ConfigError, did_you_mean, shorten
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.selection import selected_columns
 from etl_assets.model.stored import TableName
@@ -67,12 +68,13 @@ class _Call:
     translator: StreamTranslator = field(default_factory=StreamTranslator)
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO
     options: Mapping[str, StreamOptions] = field(default_factory=dict)
+    defaults: StreamOptions = field(default_factory=StreamOptions)
     schema_contract: Contract | None = None
+    destination_kind: str | None = None
 
     def bind(self, stream: Stream) -> Binding:
-        options = (
-            self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
-        )
+        own = self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
+        options = own.over(self.defaults)
         stream = options.applied_to(stream)
         can = self.destination.capabilities if self.destination else None
         return Binding(
@@ -117,7 +119,8 @@ class _Call:
             source_name=self.source_name,
             stream=stream,
             source_kind=self.source.storage_kind,
-            destination_kind=getattr(self.destination, "storage_kind", None),
+            destination_kind=self.destination_kind
+            or getattr(self.destination, "storage_kind", None),
             table=table,
             columns=name(columns, {}, ()) if callable(name) else identifiers(columns),
             options=binding.options,
@@ -142,6 +145,7 @@ class _Call:
     granularity=TEXT,
     retry_policy=(dg.RetryPolicy, "a dagster.RetryPolicy"),
     pool=TEXT,
+    destination_kind=TEXT,
 )
 def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each source
     source: Source,
@@ -154,10 +158,12 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     translator: StreamTranslator | None = None,
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO,
     options: OptionsByStream | None = None,
+    defaults: StreamOptions | Mapping[str, Any] | None = None,
     schema_contract: Contract | None = None,
     granularity: Granularity | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     pool: str | None = None,
+    destination_kind: str | None = None,
 ) -> list[dg.AssetsDefinition]:
     """Return an asset for each stream of a source.
 
@@ -179,6 +185,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         write_strategy: `auto`, `append`, `merge` or `replace`, where a stream's options say
             nothing.
         options: What is particular about single streams, by name.
+        defaults: Options of all streams, where a stream's own say nothing; of tags and metadata,
+            each entry.
         schema_contract: What may change about the tables, where a stream's options say nothing:
             `evolve`, `freeze`, `discard_value` or `discard_row`, or a mapping of `columns` and
             `data_type` to these.
@@ -186,6 +194,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             them. None for what the source needs.
         retry_policy: Of each step, where a stream's options say nothing.
         pool: Dagster's limit on what runs at once, where a stream's options say nothing.
+        destination_kind: What the UI shows as the kind of the destination, such as `postgresql`;
+            for an `io_manager_key`, of which nothing is known before a run.
 
     Raises:
         ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name,
@@ -200,27 +210,39 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     manager = None if destination is None else to_io_manager(destination)
     place = getattr(manager, "destination", None)
     warn_of_literals(source, place)
-    call = _call(source, name, place, io_manager_key, translator, write_strategy, options)
-    bindings, specs = _bound(replace(call, schema_contract=schema_contract), streams, catalog)
+    call = replace(
+        _call(source, name, place, io_manager_key, translator, write_strategy, options),
+        defaults=_defaults(defaults),
+        schema_contract=schema_contract,
+        destination_kind=destination_kind,
+    )
+    bindings, specs = _bound(call, streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
     check_splits(bindings, place, together=together)
-    if together:
-        assets = [source_asset(bindings, specs, key, retry_policy, pool)] if bindings else []
-    else:
-        assets = [
-            _asset(
-                binding,
-                spec,
-                key,
-                binding.options.retry_policy or retry_policy,
-                binding.options.pool or pool,
-            )
-            for binding, spec in zip(bindings, specs, strict=True)
-        ]
+    settings = StepSettings(retry_policy=retry_policy, pool=pool)
+    assets = _assets(bindings, specs, key, settings, together=together)
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
 
 
-@checked(destination=(Destination, "an etl_assets Destination"))
+def _assets(
+    bindings: Sequence[Binding],
+    specs: Sequence[dg.AssetSpec],
+    io_manager_key: str,
+    settings: StepSettings,
+    *,
+    together: bool,
+) -> list[dg.AssetsDefinition]:
+    if not bindings:
+        return []
+    if together:
+        return [source_asset(bindings, specs, io_manager_key, settings.of_streams(bindings))]
+    return [
+        _asset(binding, spec, io_manager_key, settings.of_stream(binding))
+        for binding, spec in zip(bindings, specs, strict=True)
+    ]
+
+
+@checked(destination=(Destination, "an etl_assets Destination"), destination_kind=TEXT)
 def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but for the steps
     source: Source,
     streams: Sequence[str] | str | None = None,
@@ -231,7 +253,9 @@ def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but
     translator: StreamTranslator | None = None,
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO,
     options: OptionsByStream | None = None,
+    defaults: StreamOptions | Mapping[str, Any] | None = None,
     schema_contract: Contract | None = None,
+    destination_kind: str | None = None,
 ) -> list[dg.AssetSpec]:
     """Return the specs alone, for assets that something else materializes.
 
@@ -244,14 +268,21 @@ def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but
         translator: Says what the assets are.
         write_strategy: As for `stream_assets`.
         options: What is particular about single streams, by name.
+        defaults: As for `stream_assets`.
         schema_contract: As for `stream_assets`.
+        destination_kind: As for `stream_assets`.
 
     Raises:
         ConfigError: As for `stream_assets`.
     """
     check_arguments(source, streams, name, translator, options)
-    call = _call(source, name, destination, None, translator, write_strategy, options)
-    return _bound(replace(call, schema_contract=schema_contract), streams, catalog)[1]
+    call = replace(
+        _call(source, name, destination, None, translator, write_strategy, options),
+        defaults=_defaults(defaults),
+        schema_contract=schema_contract,
+        destination_kind=destination_kind,
+    )
+    return _bound(call, streams, catalog)[1]
 
 
 def _bound(
@@ -274,9 +305,14 @@ def bindings_by_key(
     catalog: CatalogLike | None,
     translator: StreamTranslator | None,
     options: OptionsByStream | None,
+    *,
+    defaults: StreamOptions | Mapping[str, Any] | None = None,
 ) -> dict[dg.AssetKey, Binding]:
     """Return the streams of a source by the keys that `stream_assets` gives them."""
-    call = _call(source, name, None, None, translator, WriteStrategy.AUTO, options)
+    call = replace(
+        _call(source, name, None, None, translator, WriteStrategy.AUTO, options),
+        defaults=_defaults(defaults),
+    )
     return {
         call.spec(binding).key: binding
         for binding in _bindings(call, streams, catalog, report=False)
@@ -333,6 +369,28 @@ def _call(  # noqa: PLR0917 - they are one call's arguments
             stream: StreamOptions.of(given, stream) for stream, given in (options or {}).items()
         },
     )
+
+
+def _defaults(given: StreamOptions | Mapping[str, Any] | None) -> StreamOptions:
+    """Return the options of all streams.
+
+    Raises:
+        ConfigError: They have an option that there is not, or one that no two streams can share.
+    """
+    if given is None:
+        return StreamOptions()
+    if not isinstance(given, StreamOptions | Mapping):
+        raise ConfigError(
+            f"defaults is {shorten(given)}.",
+            hint='They are options: defaults=StreamOptions(owners=["team:shop"]), or a dict of them.',
+        )
+    defaults = given if isinstance(given, StreamOptions) else StreamOptions(**given)
+    if defaults.table is not None:
+        raise ConfigError(
+            f"defaults= names the table {str(defaults.table)!r}, which all streams would share.",
+            hint='Name it for the one stream: options={"orders": {"table": "..."}}.',
+        )
+    return defaults
 
 
 def _bindings(
@@ -421,14 +479,13 @@ def _asset(
     binding: Binding,
     spec: dg.AssetSpec,
     io_manager_key: str,
-    retry_policy: dg.RetryPolicy | None,
-    pool: str | None,
+    settings: StepSettings,
 ) -> dg.AssetsDefinition:
     if binding.options.split:
-        return split_asset(binding, spec, io_manager_key, retry_policy, pool)
+        return split_asset(binding, spec, io_manager_key, settings)
 
     def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> StreamRead:
-        with Edge(retry_policy, context.retry_number):
+        with Edge(settings.retry_policy, context.retry_number):
             _check_name(context, binding)
             return binding.read(config)
 
@@ -441,8 +498,10 @@ def _asset(
         name=op_name(spec.key),
         outs={OUTPUT: out},
         deps=list(spec.deps),
-        retry_policy=retry_policy,
-        pool=pool,
+        retry_policy=settings.retry_policy,
+        pool=settings.pool,
+        op_tags=settings.op_tags,
+        hooks=settings.hooks,
     )(bound(materialize, {OUTPUT: binding}))
 
 

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, TypeVar
 
 import dagster as dg
 
-from etl_assets.arguments import checked
-from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.arguments import FLAG, OBJECT, TEXT, Kind, check
+from etl_assets.assets.known_words import known_words
+from etl_assets.exceptions import ArgumentTypeError, ConfigError, did_you_mean
 from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.contract import EVOLVES, SchemaContract
 from etl_assets.model.load import Capabilities, RepeatedKeys, contract_of
@@ -54,7 +56,31 @@ _LATE_ROWS: dict[str | None, LateRows | None] = {
     "load": "load",
 }
 
+SPELLINGS = {"group_name": "group"}
+"""Other words for options, as Dagster's YAML has them."""
 
+MERGED = ("metadata", "op_tags", "tags")
+"""Options that are mappings: a stream's own entries join those of the defaults."""
+
+_KINDS: dict[str, Kind] = {
+    "adopt": FLAG,
+    "automation_condition": (dg.AutomationCondition, "a dagster.AutomationCondition"),
+    "code_version": TEXT,
+    "description": TEXT,
+    "freshness_policy": (dg.FreshnessPolicy, "a dagster.FreshnessPolicy"),
+    "group": TEXT,
+    "keep_rejected": FLAG,
+    "metadata": OBJECT,
+    "op_tags": OBJECT,
+    "owners": ((list, tuple), "a list of names"),
+    "pool": TEXT,
+    "replication_method": TEXT,
+    "retry_policy": (dg.RetryPolicy, "a dagster.RetryPolicy"),
+    "tags": OBJECT,
+}
+
+
+@known_words(SPELLINGS)
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:
     """What is particular about one stream; None leaves it to the stream, or to the call's default.
@@ -82,12 +108,17 @@ class StreamOptions:
         table: Its place, such as `schema.table`, already in the destination's spelling.
         deps: Assets it comes after.
         description: In place of the stream's own.
-        group: In place of the source's name.
+        group: In place of the source's name; also `group_name`, as in Dagster's YAML.
         tags: Of the asset.
+        metadata: More of it, for the asset's definition.
         owners: Of the asset, such as `team:shop` or a mail address.
         automation_condition: When Dagster materializes it by itself.
+        freshness_policy: How old it may become.
+        code_version: Of what makes it: once it changes, Dagster shows the asset as out of date.
         pool: Dagster's limit on what runs at once.
         retry_policy: Of its step.
+        op_tags: Of its step, for the executor: a Celery queue, the resources of a pod.
+        hooks: Called by Dagster when its step has succeeded or failed.
         split: Read it, when it is loaded as a whole, in so many ranges of its primary key, each in
             a step of its own.
     """
@@ -99,41 +130,67 @@ class StreamOptions:
     types: Mapping[str, str | Mapping[str, Any]] | None = None
     on_conflict: OnConflict | None = None
     on_table_changed: OnTableChanged | None = None
-    adopt: bool = False
+    adopt: bool | None = None
     schema_contract: Contract | None = None
-    keep_rejected: bool = False
+    keep_rejected: bool | None = None
     late_rows: LateRows | None = None
     repeated_keys: RepeatedKeys | None = None
     table: TableName | str | None = None
-    deps: Sequence[Any] = ()
+    deps: Sequence[Any] | None = None
     description: str | None = None
     group: str | None = None
     tags: Mapping[str, str] | None = None
+    metadata: Mapping[str, Any] | None = None
     owners: Sequence[str] | None = None
     automation_condition: dg.AutomationCondition[Any] | None = None
+    freshness_policy: dg.FreshnessPolicy | None = None
+    code_version: str | None = None
     pool: str | None = None
     retry_policy: dg.RetryPolicy | None = None
+    op_tags: Mapping[str, Any] | None = None
+    hooks: AbstractSet[dg.HookDefinition] | None = None
     split: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what Dagster, or a run, would fail on later without naming the option."""
+        for name, kind in _KINDS.items():
+            if getattr(self, name) is not None:
+                check("StreamOptions", name, getattr(self, name), kind)
+        if self.hooks is not None:
+            _check_hooks(self.hooks)
 
     @classmethod
     def of(cls, given: "StreamOptions | Mapping[str, Any]", stream: str) -> Self:
         """Read options given as a dict.
 
+        Args:
+            given: The dict, or options as they are.
+            stream: Whose they are, for the message.
+
         Raises:
-            ConfigError: It has an option that there is not.
+            ConfigError: It has an option that there is not, or that is of another type.
         """
         if isinstance(given, cls):
             return given
-        known = {field.name for field in fields(cls)}
         values = dict(given) if isinstance(given, Mapping) else vars(given)
-        for name in values:
-            if name not in known:
-                raise ConfigError(
-                    f"stream {stream!r}: there is no option {name!r}.",
-                    hint=did_you_mean(name, known),
-                    stream=stream,
-                )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            message = error.message.removeprefix("StreamOptions: ")
+            raise ConfigError(
+                f"stream {stream!r}: {message}", hint=error.hint, stream=stream
+            ) from None
+
+    def over(self, defaults: "StreamOptions") -> Self:
+        """Return these options, and where they say nothing those of `defaults`."""
+        joined: dict[str, Any] = {}
+        for name in (each.name for each in fields(self)):
+            own, default = getattr(self, name), getattr(defaults, name)
+            if own is None:
+                joined[name] = default
+            elif name in MERGED and default is not None:
+                joined[name] = {**default, **own}
+        return replace(self, **joined)
 
     def applied_to(self, stream: Stream) -> Stream:
         """Return the stream with the keys, method and types that these options name in place of its own.
@@ -156,8 +213,10 @@ class StreamOptions:
         return stream.replace(**changes) if changes else stream
 
 
-# An unknown word is an error of ours that names the nearest; the dataclass has written the rest.
-StreamOptions.__init__ = checked()(StreamOptions.__init__)  # type: ignore[method-assign]
+def _check_hooks(hooks: Any) -> None:
+    is_set = isinstance(hooks, AbstractSet)
+    if not is_set or not all(isinstance(one, dg.HookDefinition) for one in hooks):
+        raise ArgumentTypeError("StreamOptions: hooks must be a set of Dagster hooks.")
 
 
 @dataclass(frozen=True)
@@ -251,10 +310,10 @@ def writing_of(
         on_table_changed=_one_of(
             _TABLE_CHANGES, options.on_table_changed or "error", "on_table_changed"
         ),
-        adopt=options.adopt,
+        adopt=bool(options.adopt),
         table=None if options.table is None else to_table(options.table),
         contract=_contract(options, stream, contract, capabilities),
-        keep_rejected=options.keep_rejected,
+        keep_rejected=bool(options.keep_rejected),
         late_rows=_one_of(_LATE_ROWS, options.late_rows, "late_rows"),
         repeated_keys=_one_of(_REPEATED_KEYS, options.repeated_keys, "repeated_keys"),
     )
@@ -269,7 +328,7 @@ def _contract(
     said = options.schema_contract is not None or stream.disable_column_type_check is not None
     given = options.schema_contract if said else default
     try:
-        return contract_of(given, stream, capabilities, keep_rejected=options.keep_rejected)
+        return contract_of(given, stream, capabilities, keep_rejected=bool(options.keep_rejected))
     except ConfigError as error:
         if error.stream is not None:
             raise

@@ -23,6 +23,7 @@ from etl_assets.assets.config import FULL_REFRESH_TAG
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.factory import CatalogLike, OptionsByStream, bindings_by_key, named
 from etl_assets.assets.names import word
+from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.bookmarks.tracker import plain
@@ -173,6 +174,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     catalog: CatalogLike | None = None,
     translator: StreamTranslator | None = None,
     options: OptionsByStream | None = None,
+    defaults: StreamOptions | Mapping[str, Any] | None = None,
     minimum_interval_seconds: int = 30,
     stale_after: float = STALE_AFTER,
     timeout: float = TIMEOUT,
@@ -194,6 +196,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
         catalog: As for `stream_assets`.
         translator: As for `stream_assets`.
         options: As for `stream_assets`.
+        defaults: As for `stream_assets`.
         minimum_interval_seconds: Seconds between two evaluations, at least.
         stale_after: Seconds of silence after which a run in progress is taken for dead; a sync logs
             every minute.
@@ -206,7 +209,9 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     check_arguments(source, streams, source_name, translator, options)
     chosen_name = named(source, source_name)
     if assets is None:
-        found = bindings_by_key(source, streams, chosen_name, catalog, translator, options)
+        found = bindings_by_key(
+            source, streams, chosen_name, catalog, translator, options, defaults=defaults
+        )
     else:
         found = _among(bindings_of(assets), source, chosen_name, streams)
     if not found and not is_collecting():

@@ -20,6 +20,7 @@ from etl_assets.assets.metadata import decoration, event_metadata, log_changes
 from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.observer import SourceObserver, shortened
 from etl_assets.assets.state_explained import explain_missing_event
+from etl_assets.assets.steps import StepSettings
 from etl_assets.destinations.base import Destination
 from etl_assets.engine.line import StreamOutcome
 from etl_assets.engine.start import Start, StreamPlan
@@ -36,24 +37,12 @@ def source_asset(
     bindings: Sequence[Binding],
     specs: Sequence[dg.AssetSpec],
     io_manager_key: str,
-    retry_policy: dg.RetryPolicy | None,
-    pool: str | None,
+    settings: StepSettings,
 ) -> dg.AssetsDefinition:
-    """Return the one definition that has an asset for each stream, of which a run may select some.
-
-    Raises:
-        ConfigError: A stream's options ask for a retry policy or a pool of its own.
-    """
+    """Return the one definition that has an asset for each stream, of which a run may select some."""
     outs = {op_name(spec.key): spec for spec in specs}
     by_output = dict(zip(outs, bindings, strict=True))
-    for binding in bindings:
-        if binding.options.retry_policy is not None or binding.options.pool is not None:
-            raise ConfigError(
-                f"stream {binding.stream.full_name!r}: all streams of its source share one step, so it cannot have a "
-                "retry policy or a pool of its own.",
-                hint='Give them to stream_assets, or read it with granularity="stream".',
-                stream=binding.stream.name,
-            )
+    retry_policy = settings.retry_policy
 
     def materialize(context: dg.AssetExecutionContext, config: SourceSyncConfig) -> Iterator[Any]:
         with Edge(retry_policy, context.retry_number):
@@ -77,7 +66,9 @@ def source_asset(
         can_subset=True,
         required_resource_keys={io_manager_key},
         retry_policy=retry_policy,
-        pool=pool,
+        pool=settings.pool,
+        op_tags=settings.op_tags,
+        hooks=settings.hooks,
     )(bound(materialize, by_output))
 
 

@@ -21,6 +21,7 @@ from etl_assets.assets.names import op_name
 from etl_assets.assets.observer import RunObserver
 from etl_assets.assets.options import Writing
 from etl_assets.assets.source_step import two_of_one_name
+from etl_assets.assets.steps import StepSettings
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.destinations.database.split import (
@@ -156,16 +157,17 @@ def split_asset(
     binding: Binding,
     spec: dg.AssetSpec,
     io_manager_key: str,
-    retry_policy: dg.RetryPolicy | None,
-    pool: str | None,
+    settings: StepSettings,
 ) -> dg.AssetsDefinition:
     """Return the asset of a stream that several steps read, as a graph of theirs."""
     name = op_name(spec.key)
+    retry_policy = settings.retry_policy
     steps = _Steps(binding, spec.key, io_manager_key, retry_policy)
     of_each: dict[str, Any] = {
         "required_resource_keys": {io_manager_key},
         "retry_policy": retry_policy,
-        "pool": pool,
+        "pool": settings.pool,
+        "tags": settings.op_tags,
     }
     upstream = {f"upstream_{number}": dep.asset_key for number, dep in enumerate(spec.deps)}
     waiting = {one: dg.In(dg.Nothing) for one in upstream}
@@ -202,6 +204,7 @@ def split_asset(
         keys_by_output_name={OUTPUT: spec.key},
         specs=[spec],
         resource_defs={KEYS: _KEYS_RESOURCE},
+        hook_defs=settings.hooks,
     )
 
 

@@ -60,6 +60,8 @@ class StreamTranslator:
             owners=self.get_owners(props),
             tags=self.get_tags(props),
             kinds=self.get_kinds(props),
+            code_version=self.get_code_version(props),
+            freshness_policy=self.get_freshness_policy(props),
         )
 
     def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
@@ -94,17 +96,26 @@ class StreamTranslator:
 
     def get_deps(self, props: StreamProps) -> Sequence[Any]:
         """Return the assets it comes after; none by default."""
-        return props.options.deps
+        return props.options.deps or ()
 
     def get_automation_condition(self, props: StreamProps) -> dg.AutomationCondition[Any] | None:
         """Return the condition under which Dagster materializes it by itself; none by default."""
         return props.options.automation_condition
 
+    def get_freshness_policy(self, props: StreamProps) -> dg.FreshnessPolicy | None:
+        """Return how old it may become; nothing by default."""
+        return props.options.freshness_policy
+
+    def get_code_version(self, props: StreamProps) -> str | None:
+        """Return the version of what makes it; none by default."""
+        return props.options.code_version
+
     def get_metadata(self, props: StreamProps) -> Mapping[str, Any]:
-        """Return the definition metadata: the table and its declared columns."""
+        """Return the definition metadata: the table, its declared columns, and what the options add."""
         shown = TableMetadataSet(
             column_schema=declared_table_schema(props.stream, props.columns or None),
             table_name=shown_table(props.table) or str(props.table),
             storage_kind=props.destination_kind,
         )
-        return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
+        table = {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
+        return {**table, **(props.options.metadata or {})}

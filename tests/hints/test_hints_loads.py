@@ -307,11 +307,13 @@ class TestDefinitions:
         with pytest.raises(ConfigError, match='It is "stream" or "source"'):
             world.run(granularity="table")
         options: dict[str, Any] = {"customers": {"pool": "p"}}
+        streams = ["customers", "orders"]
         with pytest.raises(
-            ConfigError, match=r'Give them to stream_assets, or read it with granularity="stream"'
+            ConfigError,
+            match=r'defaults=StreamOptions\(...\), or read each by itself with granularity="stream"',
         ):
-            world.run(granularity="source", options=options)
-        assert world.run(granularity="source", pool="p").success
+            world.run(granularity="source", streams=streams, options=options)
+        assert world.run(granularity="source", defaults={"pool": "p"}).success
         assert world.run(granularity="stream", options=options).success
 
     def test_a_split(self, world: World) -> None:

@@ -1,0 +1,67 @@
+"""What Dagster is told of the steps that load streams: when to retry, where to run, what to call."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.assets.bindings import Binding
+from etl_assets.exceptions import ConfigError
+
+SHARED = ("retry_policy", "pool", "op_tags", "hooks", "code_version")
+"""Options of a stream that are its step's: streams that share a step share these, too."""
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """The settings of one step.
+
+    Args:
+        retry_policy: When Dagster tries it again.
+        pool: Dagster's limit on what runs at once.
+        op_tags: Tags for the executor and the run launcher, such as a Celery queue.
+        hooks: What Dagster calls when it has succeeded or failed.
+    """
+
+    retry_policy: dg.RetryPolicy | None = None
+    pool: str | None = None
+    op_tags: Mapping[str, Any] | None = None
+    hooks: AbstractSet[dg.HookDefinition] | None = None
+
+    def of_stream(self, binding: Binding) -> "StepSettings":
+        """Return the settings of a stream's own step: its options, else what is said here."""
+        options = binding.options
+        return StepSettings(
+            retry_policy=options.retry_policy or self.retry_policy,
+            pool=options.pool or self.pool,
+            op_tags=options.op_tags or self.op_tags,
+            hooks=options.hooks or self.hooks,
+        )
+
+    def of_streams(self, bindings: Sequence[Binding]) -> "StepSettings":
+        """Return the settings of the one step that these streams share.
+
+        Raises:
+            ConfigError: The options of two of them contradict each other.
+        """
+        first = bindings[0]
+        for other in bindings[1:]:
+            for option in SHARED:
+                _check_alike(first, other, option)
+        return self.of_stream(first)
+
+
+def _check_alike(first: Binding, other: Binding, option: str) -> None:
+    if (getattr(first.options, option) or None) == (getattr(other.options, option) or None):
+        return
+    # The one that says something is the one to look at.
+    named, beside = (first, other) if getattr(first.options, option) else (other, first)
+    raise ConfigError(
+        f"stream {named.stream.full_name!r}: all streams of its source share one step, so it cannot "
+        f"have another {option} than {beside.stream.full_name!r}.",
+        hint="Give it to all of them, with defaults=StreamOptions(...), or read each by itself with "
+        'granularity="stream".',
+        stream=named.stream.name,
+    )
