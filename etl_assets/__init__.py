@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from etl_assets import strategies as strategies
     from etl_assets import types as types
     from etl_assets import version as version
+    from etl_assets.assets.component.component import StreamsComponent
     from etl_assets.assets.config import SyncConfig
     from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
     from etl_assets.assets.io_manager import DestinationIOManager
@@ -126,6 +127,7 @@ _HOME = {
     "StreamRead": "sources.read",
     "StreamRecord": "records",
     "StreamTranslator": "assets.translator",
+    "StreamsComponent": "assets.component.component",
     "SyncConfig": "assets.config",
     "SyncResult": "model.load",
     "WriteResult": "results",
@@ -188,6 +190,7 @@ __all__ = [
     "StreamRead",
     "StreamRecord",
     "StreamTranslator",
+    "StreamsComponent",
     "SyncConfig",
     "SyncResult",
     "WriteResult",

@@ -162,6 +162,12 @@ def _sample(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _init(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets.new_project import make_project
+
+    return make_project(arguments.folder, _say)
+
+
 def _check_stream(arguments: argparse.Namespace) -> None:
     """Refuse `shop orders` for `shop/orders`: the first would be taken for the definitions file."""
     stream, file = getattr(arguments, "stream", None), arguments.definitions
@@ -250,6 +256,12 @@ def _parser() -> argparse.ArgumentParser:
     state.intermixed = False
     verbs = state.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_verbs(verbs)
+
+    init = _command(
+        commands, "init", "create a new project for dg, with a sample that runs"
+    )
+    init.add_argument("folder", type=Path, metavar="NAME", help="its folder, such as my-shop")
+    init.set_defaults(run=_init)
 
     sample = _command(
         commands, "sample", "create a small SQLite database of a shop, to try things out"

@@ -9,6 +9,7 @@ from etl_assets.assets.definitions_file import DeclaredSource, Project
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_rediscovery import Rediscovered, rediscovered
+from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import frozen
 
 Say = Callable[[str], None]
@@ -47,6 +48,33 @@ def look_at(source: DeclaredSource) -> Look:
             None if declared is None else _of_the_engine(declared), found, declared=True
         )
     return Look(found, committed, outcome)
+
+
+def first_catalog(source: Source, name: str) -> Catalog:
+    """Return the catalog of a source that has none yet. Connects.
+
+    Args:
+        source: The source.
+        name: Its name, for people.
+
+    Raises:
+        EtlAssetsError: It cannot be asked, or has no streams.
+    """
+    found = _of_the_engine(source.discover())
+    # It goes before what the code declares, so it must not lose what is declared there.
+    declared = source.declared_catalog()
+    before = None if declared is None else _of_the_engine(declared)
+    catalog = rediscovered(before, found, declared=True).catalog
+    if not len(catalog):
+        raise _without_streams(name, "Nothing was written")
+    return catalog
+
+
+def _without_streams(name: str, kept: str) -> SourceError:
+    return SourceError(
+        f"source {name!r} has no streams.",
+        hint=f"{kept}. Check the schema, the filters and the rights of the user.",
+    )
 
 
 def _of_the_engine(catalog: Catalog) -> Catalog:
@@ -123,10 +151,7 @@ def shown(path: Path) -> str:
 def _write(source: DeclaredSource, look: Look, say: Say) -> None:
     path, catalog = source.catalog_path, look.outcome.catalog
     if not len(catalog):
-        raise SourceError(
-            f"source {source.name!r} has no streams.",
-            hint=f"{shown(path)} was left as it is. Check the schema, the filters and the rights of the user.",
-        )
+        raise _without_streams(source.name, f"{shown(path)} was left as it is")
     changes = look.outcome.changes
     if look.committed is not None and not changes:
         say(f"{source.name}: {shown(path)}: no change ({_count(catalog)}).")

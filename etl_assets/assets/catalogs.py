@@ -2,7 +2,9 @@
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ FOLDER = "catalogs"
 VARIABLE = "ETL_ASSETS_CATALOGS"
 """Names another folder for committed catalogs."""
 
-_GLOB = set("*?[")
+GLOB = set("*?[")
+"""With one of these, a name stands for many."""
+
+_project: ContextVar[Path | None] = ContextVar("etl_assets_project", default=None)
 
 
 class CatalogMissingError(ConfigError):
@@ -52,7 +57,7 @@ def streams_at_load(
                 hint='Name some: streams=["..."], or select them in the catalog.',
             )
         return [frozen(stream) for stream in streams]
-    if selection is None or any(_GLOB & set(name) for name in selection):
+    if selection is None or any(GLOB & set(name) for name in selection):
         wanted = "its streams" if selection is None else f"streams={list(selection)!r}"
         raise CatalogMissingError(
             f"{source_name!r} has no catalog at {path}, so {wanted} cannot be known without connecting.",
@@ -75,6 +80,23 @@ def known_at_load(
     return () if known is None else known.streams
 
 
+@contextmanager
+def catalogs_in(project: Path) -> Iterator[None]:
+    """Have the committed catalogs be those of a project, wherever the process runs.
+
+    A component is no file that calls `stream_assets`, so there is nothing beside which they could
+    be.
+
+    Args:
+        project: Its root.
+    """
+    token = _project.set(project)
+    try:
+        yield
+    finally:
+        _project.reset(token)
+
+
 def catalog_path(source_name: str) -> Path:
     """Return the committed catalog's file: in the working directory, or beside the file that defines the assets.
 
@@ -92,6 +114,9 @@ def catalog_path(source_name: str) -> Path:
         )
     if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE]) / name
+    project = _project.get()
+    if project is not None:
+        return project / FOLDER / name
     here = Path(FOLDER) / name
     beside = _folder_of_caller() / FOLDER / name
     return here if here.exists() else beside

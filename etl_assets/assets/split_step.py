@@ -163,12 +163,7 @@ def split_asset(
     name = op_name(spec.key)
     retry_policy = settings.retry_policy
     steps = _Steps(binding, spec.key, io_manager_key, retry_policy)
-    of_each: dict[str, Any] = {
-        "required_resource_keys": {io_manager_key},
-        "retry_policy": retry_policy,
-        "pool": settings.pool,
-        "tags": settings.op_tags,
-    }
+    of_each: dict[str, Any] = {"required_resource_keys": {io_manager_key}, **settings.of_op()}
     upstream = {f"upstream_{number}": dep.asset_key for number, dep in enumerate(spec.deps)}
     waiting = {one: dg.In(dg.Nothing) for one in upstream}
     ranges = {RANGES: dg.DynamicOut(dg.Any, io_manager_key=KEYS)}

@@ -30,6 +30,10 @@ class StepSettings:
     op_tags: Mapping[str, Any] | None = None
     hooks: AbstractSet[dg.HookDefinition] | None = None
 
+    def of_op(self) -> dict[str, Any]:
+        """Return the arguments of an op; hooks belong to the asset that it is part of."""
+        return {"retry_policy": self.retry_policy, "pool": self.pool, "tags": self.op_tags}
+
     def of_stream(self, binding: Binding) -> "StepSettings":
         """Return the settings of a stream's own step: its options, else what is said here."""
         options = binding.options
