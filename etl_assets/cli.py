@@ -148,8 +148,9 @@ def _state(arguments: argparse.Namespace) -> int:
     _check_stream(arguments)
     if arguments.duckdb is not None:
         return _verb(duckdb_store(arguments.duckdb), arguments)
+    asked = str(getattr(arguments, "stream", getattr(arguments, "source", "")))
     with loaded(arguments.definitions) as project:
-        return _verb(store_of(project, arguments.destination), arguments)
+        return _verb(store_of(project, arguments.destination, asked), arguments)
 
 
 def _sample(arguments: argparse.Namespace) -> int:

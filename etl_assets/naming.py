@@ -16,6 +16,7 @@ OWN_TABLES = "_etl_assets_"
 """The beginning of the names of this library's own tables: states, the ledger, staged rows."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
+_PLAIN_WORD = re.compile(r"[a-z_][a-z0-9_]*")
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -131,6 +132,11 @@ def refuse_surrogates(name: str) -> None:
             f"The name {shorten(name)} holds an unpaired surrogate, which is no Unicode text.",
             hint="Rename it at the source; such names come of text that was decoded wrongly.",
         )
+
+
+def quoted_where_needed(identifier: str) -> str:
+    """Return an identifier as people write it in a query: a plain word as it is."""
+    return identifier if _PLAIN_WORD.fullmatch(identifier) else quote(identifier)
 
 
 def quote(identifier: str, mark: str = '"') -> str:

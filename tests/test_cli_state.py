@@ -288,3 +288,55 @@ defs = dg.Definitions(assets=[
     assert main(["state", "list", "--destination", "3"]) == 1
     assert main(["state", "get", "shop/customers", "--destination", "2"]) == 0
     assert capsys.readouterr().out == '{"seq": 2}\n'
+
+
+def test_of_several_destinations_the_one_is_meant_that_the_stream_is_loaded_into(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    load(tmp_path, CUSTOMERS)
+    project(
+        tmp_path,
+        """
+shop = SqlSource(name="shop", url="sqlite:///shop.db")
+defs = dg.Definitions(assets=[
+    *stream_assets(shop, ["orders"], destination=DuckDBDestination("other.duckdb")),
+    *stream_assets(shop, ["customers"], destination=DuckDBDestination("warehouse.duckdb")),
+])
+""",
+    )
+    assert main(["state", "get", "shop/customers"]) == 0
+    assert capsys.readouterr().out == '{"seq": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('destination=DuckDBDestination("warehouse.duckdb")', 'io_manager_key="w"'),
+        ('io_manager_key="v"', 'io_manager_key="w"'),
+        (
+            'destination=DuckDBDestination("warehouse.duckdb", lock_timeout=3)',
+            'destination=DuckDBDestination("./warehouse.duckdb")',
+        ),
+    ],
+)
+def test_two_that_keep_their_state_in_one_place_are_one(
+    one: str, other: str, tmp_path: Path, capsys: Capture
+) -> None:
+    load(tmp_path, CUSTOMERS)
+    project(
+        tmp_path,
+        f"""
+shop = SqlSource(name="shop", url="sqlite:///shop.db")
+warehouse = {{"path": "warehouse.duckdb"}}
+defs = dg.Definitions(
+    assets=[
+        *stream_assets(shop, ["orders"], {one}), *stream_assets(shop, ["customers"], {other}),
+    ],
+    resources={{"v": DuckDBIOManager(**warehouse), "w": DuckDBIOManager(**warehouse)}},
+)
+""",
+    )
+    assert main(["state", "list"]) == 0
+    assert "customers" in capsys.readouterr().out
+    assert main(["state", "get", "shop/customers"]) == 0
+    assert capsys.readouterr().out == '{"seq": 2}\n'

@@ -29,6 +29,9 @@ The table of the rejected records has all.
 MAX_REMARKS = 50
 """So many remarks are in an event; the log has all."""
 
+TABLE_NAME = "dagster/table_name"
+URI = "dagster/uri"
+
 _FORMATS = {
     "date-time": "timestamp",
     "date": "date",
@@ -136,13 +139,21 @@ def event_metadata(
     with decoration(log, "Describing what was loaded"):
         metadata |= sync_metadata(result, destination.identity)
     with decoration(log, "Describing the table"):
-        kind, uri = destination.storage_kind, destination.uri(table)
-        metadata |= table_metadata(result, stream, table, storage_kind=kind, uri=uri)
+        metadata |= table_metadata(result, stream, table, storage_kind=destination.storage_kind)
+    # Hooks that anybody may have written: each by itself, so that nothing else is lost with it.
+    with decoration(log, "Asking where the table is"):
+        uri = destination.uri(table)
+        if uri:
+            metadata[URI] = redact(uri)
+    with decoration(log, "Asking which database the table is in"):
+        database = destination.database_name()
+        if database and metadata.get(TABLE_NAME):
+            metadata[TABLE_NAME] = f"{database}.{metadata[TABLE_NAME]}"
     return metadata
 
 
 def table_metadata(
-    result: SyncResult, stream: Stream, table: TableName, *, storage_kind: str, uri: str | None
+    result: SyncResult, stream: Stream, table: TableName, *, storage_kind: str
 ) -> dict[str, Any]:
     """Return Dagster's part of the metadata of a sync's event."""
     shown = TableMetadataSet(
@@ -151,10 +162,7 @@ def table_metadata(
         table_name=shown_table(table) or result.table or None,
         storage_kind=storage_kind,
     )
-    metadata: dict[str, Any] = {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
-    if uri:
-        metadata["dagster/uri"] = redact(uri)
-    return metadata
+    return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
 
 
 def table_schema(columns: Sequence[Column], stream: Stream) -> dg.TableSchema:

@@ -8,13 +8,14 @@ from typing import Any
 
 import simplejson
 
+from etl_assets.assets.alike import alike
 from etl_assets.assets.catalog_cli import Say, shown
-from etl_assets.assets.definitions_file import Project
+from etl_assets.assets.definitions_file import DeclaredDestination, Project
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.state_rows import dump, sound
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.model.bookmarks.tracker import plain
-from etl_assets.model.stored import Bookmark, StreamState
+from etl_assets.model.stored import Bookmark, StreamState, TableName
 from etl_assets.model.stream import Stream
 
 SHOWN_BOOKMARK = 60
@@ -89,40 +90,106 @@ def duckdb_store(path: Path) -> Store:
     return Store(DuckDBDestination(str(path)))
 
 
-def store_of(project: Project, number: int | None) -> Store:
+@dataclass
+class _Keeper:
+    """A destination that keeps state, with all that the definitions load into it."""
+
+    destination: Destination
+    declared: list[DeclaredDestination]
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of the sources that load into it."""
+        return list(dict.fromkeys(name for one in self.declared for name in one.sources))
+
+    def loads(self, source: str, stream: str) -> bool:
+        """Return whether a stream of a source is loaded into it; "" for any of its streams."""
+        return any(
+            call.source_name == source
+            and (not stream or any(stream in {one.name, one.full_name} for one in call.streams))
+            for each in self.declared
+            for call in each.calls
+        )
+
+    def store(self) -> Store:
+        """Return what the commands work on."""
+        streams = {
+            (call.source_name, *stream.key): stream
+            for one in self.declared
+            for call in one.calls
+            for stream in call.streams
+        }
+        return Store(self.destination, streams)
+
+
+def store_of(project: Project, number: int | None, asked: str = "") -> Store:
     """Return the one destination of a project that keeps state, or the one of this number.
+
+    Args:
+        project: The definitions.
+        number: Which one, as the error about several of them lists them.
+        asked: The source, or `source/stream`, that is asked about: of several destinations, the
+            only one that it is loaded into is meant.
 
     Raises:
         ConfigError: There is none, or a choice of several; the error lists them.
     """
-    found = []
-    for declared in project.destinations():
-        destination = project.resolve(declared)
-        if isinstance(destination, Destination) and destination.capabilities.keeps_state:
-            found.append((declared, destination))
+    found = _keepers(project)
     if not found:
         raise ConfigError(
             f"No destination in {shown(project.path)} keeps state.",
             hint="The bookmarks are those of the materialization events; set one with the run config's `bookmark`.",
         )
-    if (number is None and len(found) > 1) or (
-        number is not None and not 1 <= number <= len(found)
-    ):
+    if number is None:
+        source, _, stream = asked.partition("/")
+        loaded = [one for one in found if one.loads(source, stream)]
+        chosen = loaded if len(loaded) == 1 else found
+    else:
+        chosen = found[number - 1 : number] if number > 0 else []
+    if len(chosen) != 1:
         listed = "; ".join(
-            f"{index}: {one} ({', '.join(one.sources)})"
-            for index, (one, _) in enumerate(found, start=1)
+            f"{index}: {one.declared[0]} ({', '.join(one.sources)})"
+            for index, one in enumerate(found, start=1)
         )
         told = "several destinations" if number is None else f"no destination {number}"
         raise ConfigError(
             f"{shown(project.path)} has {told}.", hint=f"Choose with --destination N: {listed}."
         )
-    declared, destination = found[(number or 1) - 1]
-    streams = {
-        (call.source_name, *stream.key): stream
-        for call in declared.calls
-        for stream in call.streams
-    }
-    return Store(destination, streams)
+    return chosen[0].store()
+
+
+def _keepers(project: Project) -> list[_Keeper]:
+    """Return the destinations that keep state; those that keep it in one place are one."""
+    found: list[_Keeper] = []
+    for declared in project.destinations():
+        destination = project.resolve(declared)
+        if not (isinstance(destination, Destination) and destination.capabilities.keeps_state):
+            continue
+        same = [one for one in found if _share_state(one.destination, destination)]
+        if same:
+            same[0].declared.append(declared)
+        else:
+            found.append(_Keeper(destination, [declared]))
+    return found
+
+
+def _share_state(one: Destination, other: Destination) -> bool:
+    """Return whether two destinations keep their state in the same tables.
+
+    One may be made by the definitions and the other by a resource, or name the same file in another
+    way.
+    """
+    if alike(one, other):
+        return True
+    mine = _place(one)
+    return mine is not None and type(one) is type(other) and mine == _place(other)
+
+
+def _place(destination: Destination) -> tuple[str, str | None] | None:
+    """Return where a destination keeps its state; None where it has no address."""
+    uri = destination.uri(TableName("state"))
+    options = getattr(destination, "options", None)
+    return None if uri is None else (uri, getattr(options, "state_schema", None))
 
 
 def list_states(store: Store, say: Say) -> int:

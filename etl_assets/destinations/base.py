@@ -262,6 +262,15 @@ class Destination(DestinationModes, DestinationVerbs):
         del table
         return None
 
+    def database_name(self) -> str | None:
+        """Return the database in which the schemas are, as a query writes it before them.
+
+        None where no query does.
+
+        Asked at the end of a sync only: a reference in the options may be resolved.
+        """
+        return None
+
     def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
         """Read a table back, for `load_input`."""
         del columns

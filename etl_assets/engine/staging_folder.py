@@ -30,8 +30,15 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def default_roots(root: str | Path) -> tuple[Path, ...]:
-    """Return a default place, and where to go if that cannot be written: among temporary files."""
-    return (Path(root), Path(tempfile.gettempdir()))
+    """Return a default place, and where to go if that cannot be written: among temporary files.
+
+    Where no file can be made in any of the usual temporary folders, nor in the working directory,
+    there is the default place alone.
+    """
+    try:
+        return (Path(root), Path(tempfile.gettempdir()))
+    except FileNotFoundError:
+        return (Path(root),)
 
 
 class StagingFolder:

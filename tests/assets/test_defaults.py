@@ -225,7 +225,9 @@ class TestWords:
     def test_an_unknown_option_names_the_nearest(
         self, shop: Shop, warehouse: DuckDBDestination
     ) -> None:
-        with pytest.raises(ConfigError, match=r"there is no option 'ownres'.*Did you mean 'owners'"):
+        with pytest.raises(
+            ConfigError, match=r"there is no option 'ownres'.*Did you mean 'owners'"
+        ):
             StreamOptions(ownres=["team:shop"])  # type: ignore[call-arg]
         with pytest.raises(ConfigError, match="stream 'orders': there is no option 'tag'"):
             stream_assets(shop, destination=warehouse, options={"orders": {"tag": {}}})

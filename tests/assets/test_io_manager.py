@@ -80,7 +80,7 @@ class TestOutputs:
         shown = event(instance, "marts/daily")
         assert shown["dagster/row_count"] == len(expected)
         assert shown["etl_assets/write_strategy"] == "replace"
-        assert shown["dagster/table_name"] == "marts.daily"
+        assert shown["dagster/table_name"] == "warehouse.marts.daily"
 
     def test_a_reader_stays_lazy(self, io: Io, instance: dg.DagsterInstance, path: Path) -> None:
         reader = pa.RecordBatchReader.from_batches(

@@ -88,7 +88,7 @@ class TestIncremental:
             "dagster/uri",
         } < set(shown)
         assert shown["etl_assets/records_loaded"] == 3
-        assert shown["dagster/table_name"] == "shop.customers"
+        assert shown["dagster/table_name"] == "warehouse.shop.customers"
         assert shown["etl_assets/write_strategy"] == "merge"
         assert [one.name for one in shown["dagster/column_schema"].columns] == [
             "id",

@@ -108,7 +108,7 @@ def test_every_stream_is_materialized_with_the_metadata_of_a_stream_asset(
     assert found["etl_assets/bookmark"] == {"n": 3}
     assert found["etl_assets/bookmark_previous"] == {"n": 1}
     assert (found["etl_assets/records_loaded"], found["dagster/row_count"]) == (2, 3)
-    assert found["dagster/table_name"] == "log.b"
+    assert found["dagster/table_name"] == "warehouse.log.b"
     state = {one.stream: one.load_id for one in warehouse.states()}
     assert found["etl_assets/load_id"] == state["b"]
     assert next(iter(found)) == "etl_assets/bookmark"

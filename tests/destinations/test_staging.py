@@ -330,6 +330,17 @@ def test_a_sync_in_a_working_directory_that_is_read_only(
     assert list(tmp_path.iterdir()) == [read_only]
 
 
+def test_where_no_temporary_file_can_be_made_the_default_place_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", refuse)
+    warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"), staging_memory_bytes=0)
+    assert sync(read([{"n": 1}, {"n": 2}], Stream("events")), warehouse).records_loaded == 2
+
+
 def test_a_full_disk_and_a_place_that_was_asked_for_are_no_reason_to_go_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

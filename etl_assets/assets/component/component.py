@@ -30,7 +30,7 @@ from etl_assets.assets.component.models import (
     to_source,
 )
 from etl_assets.assets.component.scaffolder import StreamsScaffolder
-from etl_assets.assets.component.templates import located, rendered
+from etl_assets.assets.component.templates import rendered
 from etl_assets.assets.factory import Granularity, named, stream_assets
 from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
@@ -73,7 +73,8 @@ def _schedules(
 
 
 def _sensor(
-    context: dg.ResolutionContext, given: SensorModel | bool  # noqa: FBT001 - `sensor: true`
+    context: dg.ResolutionContext,
+    given: SensorModel | bool,  # noqa: FBT001 - `sensor: true`
 ) -> Mapping[str, Any] | None:
     if isinstance(given, bool):
         return {} if given else None
@@ -97,7 +98,7 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         Source,
         dg.Resolver(
             to_source,
-            model_field_type=SourceModel | str,  # type: ignore[arg-type] # any type of a field
+            model_field_type=SourceModel | str,
             inject_before_resolve=False,
             description="Where the rows come from: `name`, `config` and what else it takes.",
         ),
@@ -106,7 +107,7 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         Any,
         dg.Resolver(
             to_destination,
-            model_field_type=NamedModel | str | None,  # type: ignore[arg-type] # as above
+            model_field_type=NamedModel | str | None,
             inject_before_resolve=False,
             description="Where they go: `name`, `config` and what else it takes.",
         ),
@@ -123,7 +124,7 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         Streams | None,
         dg.Resolver(
             _streams,
-            model_field_type=dict[str, StreamModel | None] | list[str] | str | None,  # type: ignore[arg-type] # as above
+            model_field_type=dict[str, StreamModel | None] | list[str] | str | None,
             inject_before_resolve=False,
             description="Names and globs, or the options of each; all of the catalog by default.",
         ),
@@ -178,7 +179,7 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         Schedules,
         dg.Resolver(
             _schedules,
-            model_field_type=list[ScheduleModel] | ScheduleModel | str,  # type: ignore[arg-type] # as above
+            model_field_type=list[ScheduleModel] | ScheduleModel | str,
             inject_before_resolve=False,
             description="A cron schedule, or several with their options.",
         ),
@@ -187,7 +188,7 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         Mapping[str, Any] | None,
         dg.Resolver(
             _sensor,
-            model_field_type=SensorModel | bool,  # type: ignore[arg-type] # as above
+            model_field_type=SensorModel | bool,
             inject_before_resolve=False,
             description="Launch the streams that have new data: true, or its options.",
         ),

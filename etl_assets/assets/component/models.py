@@ -92,9 +92,7 @@ class StreamModel(dg.Model):
     )
     freshness_policy: str | None = Field(
         default=None,
-        examples=[
-            "{{ dg.FreshnessPolicy.time_window(fail_window=datetime.timedelta(hours=24)) }}"
-        ],
+        examples=["{{ dg.FreshnessPolicy.time_window(fail_window=datetime.timedelta(hours=24)) }}"],
     )
     code_version: str | int | None = None
     pool: str | None = None
@@ -154,7 +152,9 @@ def _made(context: dg.ResolutionContext, given: NamedModel | str, make: Any) -> 
     return make(**{word: value for word, value in words.items() if value is not None})
 
 
-def to_options(context: dg.ResolutionContext, given: StreamModel | None, name: str) -> StreamOptions:
+def to_options(
+    context: dg.ResolutionContext, given: StreamModel | None, name: str
+) -> StreamOptions:
     """Return the options of a stream.
 
     Args:

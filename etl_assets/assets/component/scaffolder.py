@@ -64,7 +64,11 @@ def attributes(name: str, params: StreamsParams) -> dict[str, Any]:
     _check_name("source", params.source)
     _check_name("destination", params.destination)
     return {
-        "source": {"name": params.source, "source_name": name, **_source_words(name, params.source)},
+        "source": {
+            "name": params.source,
+            "source_name": name,
+            **_source_words(name, params.source),
+        },
         "destination": {"name": params.destination, **_destination_words(params.destination)},
     }
 

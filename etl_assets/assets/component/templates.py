@@ -119,9 +119,7 @@ def _walked(
     if isinstance(value, Mapping):
         return {key: _walked(context.at_path(key), item, render) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [
-            _walked(context.at_path(index), item, render) for index, item in enumerate(value)
-        ]
+        return [_walked(context.at_path(index), item, render) for index, item in enumerate(value)]
     is_template = isinstance(value, str) and _TEMPLATE.search(value)
     return render(context, value) if is_template else value
 
@@ -146,7 +144,7 @@ def _with_references(context: dg.ResolutionContext, text: str) -> Any:
     if not _inserts_environment(text):
         return context.resolve_value(text)
     marks = _Marks()
-    found = context.with_scope(**{_SCOPE: marks}).resolve_value(text)
+    found: str = context.with_scope(**{_SCOPE: marks}).resolve_value(text, as_type=str)
     # Texts and marks take turns.
     pieces = _MARK.split(found)
     parts = [

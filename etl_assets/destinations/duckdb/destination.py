@@ -26,6 +26,7 @@ from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.destinations.duckdb.transaction import DuckDBTransaction, sql_names_only
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
 from etl_assets.model.stored import TableName
+from etl_assets.naming import quoted_where_needed
 from etl_assets.redaction import redact, remember_config
 from etl_assets.secrets.option import ArgumentsOption
 from etl_assets.secrets.references import is_reference, resolve
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 MEMORY = ":memory:"
 MOTHERDUCK = ("md:", "motherduck:")
+_TAKEN = {"main", "system", "temp"}
+"""Names of DuckDB's own databases: a file of such a name gets another."""
 HEADER_BYTES = 12 * 1024
 BEING_MADE_SECONDS = 10.0
 OPEN_HERE_SECONDS = 2.0
@@ -103,6 +106,14 @@ class DuckDBDestination(DatabaseDestination):
     def uri(self, table: TableName) -> str | None:
         """Return `duckdb:///path#schema.table`."""
         return f"duckdb:///{Path(self.path).resolve()}#{table}" if self.is_file else None
+
+    @override
+    def database_name(self) -> str | None:
+        """Return the name that DuckDB gives to the database of a file."""
+        if not self.is_file:
+            return None
+        name = Path(self.path).name.partition(".")[0]
+        return quoted_where_needed(f"{name}_db" if name in _TAKEN else name)
 
     # Hooks
 

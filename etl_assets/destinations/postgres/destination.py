@@ -20,6 +20,7 @@ from etl_assets.exceptions import AuthenticationError, ConfigError, UnavailableE
 from etl_assets.local_hosts import are_local, libpq_hosts
 from etl_assets.model.encoded import Format
 from etl_assets.model.stored import TableName
+from etl_assets.naming import quoted_where_needed
 from etl_assets.packages import require
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.option import ArgumentsOption, UrlOption
@@ -107,6 +108,12 @@ class PostgresDestination(DatabaseDestination):
         given = self._parameters()
         port = f":{given['port']}" if given.get("port") else ""
         return f"postgresql://{given.get('host', '')}{port}/{given.get('dbname', '')}#{table}"
+
+    @override
+    def database_name(self) -> str | None:
+        """Return the database of the url."""
+        name = self._parameters().get("dbname")
+        return quoted_where_needed(name) if name else None
 
     @override
     def test_connection(self) -> None:

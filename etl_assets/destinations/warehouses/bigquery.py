@@ -82,6 +82,11 @@ class BigQueryDestination(DatabaseDestination):
         return f"{type(self).__name__}({self.options.project!r})"
 
     @override
+    def database_name(self) -> str | None:
+        """Return the project, which BigQuery writes where others have the database."""
+        return str(resolve(self.options.project, name="project"))
+
+    @override
     def ledger(self, transaction: Transaction) -> Ledger:
         return Ledger(transaction, self.options.state_schema)
 

@@ -94,6 +94,11 @@ class SnowflakeDestination(DatabaseDestination):
         return f"{type(self).__name__}({self.options.database!r})"
 
     @override
+    def database_name(self) -> str | None:
+        """Return the database of the options."""
+        return str(resolve(self.options.database, name="database"))
+
+    @override
     def ledger(self, transaction: Transaction) -> Ledger:
         return Ledger(transaction, self.options.state_schema)
 
