@@ -326,6 +326,7 @@ def test_two_that_keep_their_state_in_one_place_are_one(
     project(
         tmp_path,
         f"""
+from etl_assets import DuckDBIOManager
 shop = SqlSource(name="shop", url="sqlite:///shop.db")
 warehouse = {{"path": "warehouse.duckdb"}}
 defs = dg.Definitions(

@@ -66,15 +66,11 @@ def first_catalog(source: Source, name: str) -> Catalog:
     before = None if declared is None else _of_the_engine(declared)
     catalog = rediscovered(before, found, declared=True).catalog
     if not len(catalog):
-        raise _without_streams(name, "Nothing was written")
+        raise SourceError(
+            f"source {name!r} has no streams.",
+            hint="Check the schema, the filters and the rights of the user; the last state stays.",
+        )
     return catalog
-
-
-def _without_streams(name: str, kept: str) -> SourceError:
-    return SourceError(
-        f"source {name!r} has no streams.",
-        hint=f"{kept}. Check the schema, the filters and the rights of the user.",
-    )
 
 
 def _of_the_engine(catalog: Catalog) -> Catalog:
@@ -151,7 +147,11 @@ def shown(path: Path) -> str:
 def _write(source: DeclaredSource, look: Look, say: Say) -> None:
     path, catalog = source.catalog_path, look.outcome.catalog
     if not len(catalog):
-        raise _without_streams(source.name, f"{shown(path)} was left as it is")
+        raise SourceError(
+            f"source {source.name!r} has no streams.",
+            hint=f"{shown(path)} was left as it is. Check the schema, the filters and the rights "
+            "of the user.",
+        )
     changes = look.outcome.changes
     if look.committed is not None and not changes:
         say(f"{source.name}: {shown(path)}: no change ({_count(catalog)}).")

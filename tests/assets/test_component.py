@@ -1,0 +1,341 @@
+"""`StreamsComponent`: YAML by the command `dg`, in a project of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+import yaml
+from dagster.components.resolved.errors import ResolutionException
+
+from etl_assets.assets.component.component import StreamsComponent
+from etl_assets.assets.component.models import StreamModel
+from etl_assets.assets.component.scaffolder import StreamsParams
+from etl_assets.assets.component.scaffolder import attributes as scaffolded
+from etl_assets.assets.component.templates import EnvironmentText
+from etl_assets.assets.options import StreamOptions
+from etl_assets.cli import main
+from etl_assets.exceptions import ConfigError
+from etl_assets.sample import make_shop
+
+LATER = {"checks", "partitions_def", "partition_by", "backfill_policy"}
+"""Options that have no YAML yet."""
+
+SHOP = """
+source: {name: sqlite, source_name: shop, path: shop.db}
+destination: {name: duckdb, path: warehouse.duckdb}
+"""
+NAMED = """
+streams:
+  orders: {primary_key: id, replication_key: updated_at}
+"""
+
+
+def component(text: str, **scope: Any) -> StreamsComponent:
+    return StreamsComponent.resolve_from_yaml(text, scope=scope)
+
+
+def built(text: str, **scope: Any) -> dg.Definitions:
+    context: Any = Context()
+    return component(text, **scope).build_defs_from_state(context, None)
+
+
+class Context:
+    """What a component asks of the context of its load."""
+
+    project_root = Path()
+
+
+def spec(defs: dg.Definitions, key: str = "shop/orders") -> dg.AssetSpec:
+    return defs.resolve_asset_graph().get(dg.AssetKey.from_user_string(key)) and next(
+        one for one in defs.resolve_all_asset_specs() if one.key.to_user_string() == key
+    )
+
+
+class TestYaml:
+    def test_a_stream_has_every_option(self) -> None:
+        known = {each.name for each in fields(StreamOptions)} | {"group_name"}
+        assert set(StreamModel.model_fields) | LATER == known | LATER
+
+    def test_options_are_seen_in_the_definitions(self) -> None:
+        @dg.success_hook
+        def note(context: dg.HookContext) -> None:
+            del context
+
+        defs = built(
+            SHOP
+            + """
+defaults:
+  owners: [team:shop]
+  tags: {tier: raw, cost: 1}
+  metadata: {runbook: wiki/shop}
+streams:
+  customers:
+  orders:
+    primary_key: id
+    replication_key: updated_at
+    write_strategy: merge
+    table: raw.orders
+    group_name: sales
+    tags: {version: "1.10"}
+    code_version: "1.10"
+    deps: [crm/accounts]
+    automation_condition: "{{ dg.AutomationCondition.eager() }}"
+    freshness_policy: "{{ dg.FreshnessPolicy.time_window(fail_window=datetime.timedelta(hours=24)) }}"
+    retry_policy: {max_retries: 3, delay: 2, backoff: exponential}
+    hooks: ["{{ note }}"]
+op:
+  pool: p
+  tags: {dagster-celery/queue: slow}
+""",
+            note=note,
+        )
+        orders, customers = spec(defs), spec(defs, "shop/customers")
+        assert orders.group_name == "sales"
+        assert orders.owners == customers.owners == ["team:shop"]
+        assert {name: orders.tags[name] for name in ("tier", "cost", "version")} == {
+            "tier": "raw",
+            "cost": "1",
+            "version": "1.10",
+        }
+        assert orders.code_version == "1.10"
+        assert orders.metadata["runbook"] == "wiki/shop"
+        assert orders.metadata["dagster/table_name"] == "raw.orders"
+        assert [one.asset_key.path for one in orders.deps] == [["crm", "accounts"]]
+        assert orders.automation_condition == dg.AutomationCondition.eager()
+        assert orders.freshness_policy is not None
+        assets = {
+            one.key.path[-1]: one
+            for one in defs.assets or ()
+            if isinstance(one, dg.AssetsDefinition)
+        }
+        policy = assets["orders"].op.retry_policy
+        assert policy == dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+        assert assets["orders"].hook_defs == {note}
+        assert assets["customers"].op.pool == "p"
+        assert assets["customers"].op.tags["dagster-celery/queue"] == "slow"
+
+    def test_translation_schedule_and_sensor(self) -> None:
+        defs = built(
+            SHOP
+            + NAMED
+            + """
+translation:
+  key: "raw/{{ stream.name }}"
+  tags: {source: "{{ source }}"}
+schedule:
+  - cron_schedule: "0 5 * * *"
+    execution_timezone: Europe/Paris
+    default_status: RUNNING
+  - {cron_schedule: "0 3 * * 0", full_refresh: true}
+sensor: {minimum_interval_seconds: 60}
+"""
+        )
+        (one,) = defs.resolve_all_asset_specs()
+        assert (one.key.path, one.tags["source"]) == (["raw", "orders"], "shop")
+        names = {schedule.name: schedule for schedule in defs.schedules or ()}
+        assert set(names) == {"shop_sync", "shop_full_refresh"}
+        assert names["shop_sync"].default_status is dg.DefaultScheduleStatus.RUNNING
+        (sensor,) = defs.sensors or ()
+        assert sensor.minimum_interval_seconds == 60
+        again = built(SHOP + NAMED + 'schedule: "@daily"\nsensor: true\n')
+        assert [len(list(found or ())) for found in (again.schedules, again.sensors)] == [1, 1]
+
+    def test_what_a_template_variable_gives_is_taken(self, shop: Any, warehouse: Any) -> None:
+        defs = built(
+            'source: "{{ shop }}"\ndestination: "{{ warehouse }}"\nstreams: "c*"\n',
+            shop=shop,
+            warehouse=warehouse,
+        )
+        assert {one.key.path[-1] for one in defs.resolve_all_asset_specs()} == {
+            "customers",
+            "countries",
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            (SHOP + "streams: {orders: {grup: x}}", "grup"),
+            (SHOP + "streams: {orders: {automation_condition: eager}}", "must be a dagster.Auto"),
+            (SHOP.replace("sqlite,", "sqlit,") + NAMED, "sqlit"),
+            (SHOP.replace("path: shop.db", "path: shop.db, shcema: x") + NAMED, "shcema"),
+            ('source: "{{ 1 + 1 }}"\n' + NAMED, "no etl_assets Source"),
+            (SHOP.replace("shop.db", '"{{ env.A or env.B }}"') + NAMED, "can only be inserted"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, text: str, told: str) -> None:
+        with pytest.raises((ResolutionException, dg.DagsterError, ValueError), match=told):
+            component(text)
+
+    def test_options_of_a_glob_are_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"'c\*' stands for many.*belong under `defaults`"):
+            built(SHOP + 'streams: {"c*": {pool: p}}')
+
+
+class TestEnvironment:
+    def test_a_variable_stays_a_reference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SHOP_PW", "hunter2hunter2")
+        made = component(
+            """
+source:
+  name: postgres
+  source_name: shop
+  url: "postgresql://me:{{ env.SHOP_PW }}@{{ env('SHOP_HOST', 'db.example.com') }}/shop"
+destination:
+  name: postgres
+  url: "{{ env.WAREHOUSE_URL }}"
+streams: [orders]
+"""
+        )
+        url = made.source._url  # type: ignore[attr-defined]
+        assert isinstance(url, EnvironmentText)
+        assert url.get_value() == "postgresql://me:hunter2hunter2@db.example.com/shop"
+        assert made.destination.options.url == dg.EnvVar("WAREHOUSE_URL")
+        assert "hunter2" not in repr(made)
+        monkeypatch.delenv("SHOP_PW")
+        assert (url.get_value(), url.env_var_name) == (None, "SHOP_PW")
+
+    def test_a_text_without_a_template_is_not_touched(self) -> None:
+        made = component(
+            "source: {name: source-faker, config: {seed: '007', ratio: '1.10', list: ['[1]']}}\n"
+            "destination: {name: duckdb, path: w.duckdb}\nstreams: [users]\n"
+        )
+        config = made.source._config  # type: ignore[attr-defined]
+        assert dict(config) == {"seed": "007", "ratio": "1.10", "list": ["[1]"]}
+
+
+# By the command itself
+
+KEPT_BACK = "not-to-be-seen-8261.db"
+LONG = pytest.mark.timeout(900)  # each `dg` is a process that imports all of Dagster
+
+
+@pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    given = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    return {**given, "PATH": paths, "PYTHONPATH": "."}
+
+
+def command(folder: Path, environment: dict[str, str], *words: str, fails: bool = False) -> str:
+    done = subprocess.run(
+        words, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    told = done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, told
+    return told
+
+
+@LONG
+def test_a_new_project_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+    assert main(["init", "my-shop"]) == 0
+    project = tmp_path / "my-shop"
+    assert "successfully" in command(project, environment, "dg", "check", "defs")
+    command(project, environment, "dg", "launch", "--assets", "*")
+    with duckdb.connect(str(project / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM shop.orders").fetchall() == [(3,)]
+        assert connection.execute("SELECT count(*) FROM shop.customers").fetchall() == [(2,)]
+    told = command(project, environment, "etl-assets", "state", "list", "my_shop/definitions.py")
+    assert "updated_at" in told
+
+
+def test_a_project_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    told = {
+        "taken": "Name a folder that is empty, or not there yet",
+        "My Shop": "Use small letters, digits",
+        "dagster": "Choose another name",
+    }
+    for name, hint in told.items():
+        assert main(["init", name]) == 1
+        assert hint in capsys.readouterr().err
+    assert main(["init", "fine"]) == 0
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a project without a component; its shop is where `SHOP_PATH` says."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "demo"]) == 0
+    project = tmp_path / "demo"
+    shutil.rmtree(project / "demo" / "defs" / "shop")
+    (project / "shop.db").rename(project / KEPT_BACK)
+    return project
+
+
+@LONG
+def test_it_is_listed_scaffolded_and_checked(bare: Path, environment: dict[str, str]) -> None:
+    listed = command(bare, environment, "dg", "list", "components", "--json")
+    kind = "etl_assets.StreamsComponent"
+    assert kind in listed
+    command(bare, environment, "dg", "scaffold", "defs", kind, "shop", "--source", "postgres")
+    written = bare / "demo" / "defs" / "shop" / "defs.yaml"
+    assert "{{ env.SHOP_URL }}" in written.read_text()
+    told = command(bare, environment, "dg", "check", "defs", fails=True)
+    assert "Run `dg utils refresh-defs-state`, commit a catalog, or name the streams" in told
+    written.write_text(written.read_text() + "  streams:\n    orders:\n      grup: sales\n")
+    told = command(bare, environment, "dg", "check", "yaml", fails=True)
+    assert "grup" in told
+    assert "defs.yaml:" in told
+
+
+@LONG
+def test_a_refresh_finds_the_streams(bare: Path, environment: dict[str, str]) -> None:
+    environment = {**environment, "SHOP_PATH": KEPT_BACK}
+    folder = bare / "demo" / "defs" / "shop"
+    folder.mkdir()
+    attributes = scaffolded("shop", StreamsParams())
+    text = yaml.safe_dump({"type": "etl_assets.StreamsComponent", "attributes": attributes})
+    (folder / "defs.yaml").write_text(text)
+    command(bare, environment, "dg", "utils", "refresh-defs-state")
+    (state,) = (bare / "demo" / "defs" / ".local_defs_state").glob("*/state")
+    found = {one["stream"] for one in json.loads(state.read_text())["streams"]}
+    assert found == {"customers", "orders"}
+    assert KEPT_BACK not in state.read_text()
+    listed = command(bare, environment, "dg", "list", "defs", "--json")
+    assert "shop/orders" in listed
+    assert KEPT_BACK not in listed
+    command(bare, environment, "dg", "launch", "--assets", "shop/orders")
+    with duckdb.connect(str(bare / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM shop.orders").fetchall() == [(3,)]
+
+
+def test_a_committed_catalog_goes_before_the_state(tmp_path: Path) -> None:
+    make_shop(tmp_path / "shop.db")
+    made = component(SHOP.replace("shop.db", str(tmp_path / "shop.db")))
+    made.write_state_to_path(tmp_path / "state")
+    context: Any = Context()
+    context.project_root = tmp_path
+    assert (
+        len(made.build_defs_from_state(context, tmp_path / "state").resolve_all_asset_specs()) == 2
+    )
+    streams = json.loads((tmp_path / "state").read_text())["streams"]
+    (tmp_path / "catalogs").mkdir()
+    (tmp_path / "catalogs" / "shop.json").write_text(json.dumps({"streams": streams[:1]}))
+    (one,) = made.build_defs_from_state(context, tmp_path / "state").resolve_all_asset_specs()
+    assert one.key.path == ["shop", streams[0]["stream"]]
+
+
+def test_loading_the_library_does_not_load_the_component() -> None:
+    code = "import sys, etl_assets; assert not any(m.startswith('dagster') for m in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    code = (
+        "import sys; from etl_assets import stream_assets; "
+        "assert not any(m.startswith('etl_assets.assets.component') for m in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
