@@ -1,4 +1,4 @@
-"""What Dagster is told of the steps that load streams: when to retry, where to run, what to call."""
+"""What Dagster is told of the steps that load streams: retries, pool, tags and hooks."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -63,9 +63,9 @@ def _check_alike(first: Binding, other: Binding, option: str) -> None:
     # The one that says something is the one to look at.
     named, beside = (first, other) if getattr(first.options, option) else (other, first)
     raise ConfigError(
-        f"stream {named.stream.full_name!r}: all streams of its source share one step, so it cannot "
-        f"have another {option} than {beside.stream.full_name!r}.",
-        hint="Give it to all of them, with defaults=StreamOptions(...), or read each by itself with "
-        'granularity="stream".',
+        f"stream {named.stream.full_name!r}: all streams of its source share one step, so it "
+        f"cannot have another {option} than {beside.stream.full_name!r}.",
+        hint="Give it to all of them, with defaults=StreamOptions(...), or read each by itself "
+        'with granularity="stream".',
         stream=named.stream.name,
     )

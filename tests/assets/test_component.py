@@ -39,7 +39,8 @@ streams:
 
 
 def component(text: str, **scope: Any) -> StreamsComponent:
-    return StreamsComponent.resolve_from_yaml(text, scope=scope)
+    made: StreamsComponent = StreamsComponent.resolve_from_yaml(text, scope=scope)
+    return made
 
 
 def built(text: str, **scope: Any) -> dg.Definitions:
@@ -54,9 +55,8 @@ class Context:
 
 
 def spec(defs: dg.Definitions, key: str = "shop/orders") -> dg.AssetSpec:
-    return defs.resolve_asset_graph().get(dg.AssetKey.from_user_string(key)) and next(
-        one for one in defs.resolve_all_asset_specs() if one.key.to_user_string() == key
-    )
+    (found,) = [one for one in defs.resolve_all_asset_specs() if one.key.to_user_string() == key]
+    return found
 
 
 class TestYaml:
@@ -207,7 +207,7 @@ streams: [orders]
             "source: {name: source-faker, config: {seed: '007', ratio: '1.10', list: ['[1]']}}\n"
             "destination: {name: duckdb, path: w.duckdb}\nstreams: [users]\n"
         )
-        config = made.source._config  # type: ignore[attr-defined]
+        config = made.source._config
         assert dict(config) == {"seed": "007", "ratio": "1.10", "list": ["[1]"]}
 
 

@@ -220,7 +220,7 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
 
     @override
     def write_state_to_path(self, state_path: Path) -> None:
-        """Ask the source for its streams and write its catalog, which holds no part of its config."""
+        """Ask the source for its streams and write its catalog: it holds nothing of its config."""
         first_catalog(self.source, named(self.source, None)).dump(state_path)
 
     @override
