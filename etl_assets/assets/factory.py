@@ -382,7 +382,8 @@ def _defaults(given: StreamOptions | Mapping[str, Any] | None) -> StreamOptions:
     if not isinstance(given, StreamOptions | Mapping):
         raise ConfigError(
             f"defaults is {shorten(given)}.",
-            hint='They are options: defaults=StreamOptions(owners=["team:shop"]), or a dict of them.',
+            hint='They are options: defaults=StreamOptions(owners=["team:shop"]), or a dict of '
+            "them.",
         )
     defaults = given if isinstance(given, StreamOptions) else StreamOptions(**given)
     if defaults.table is not None:

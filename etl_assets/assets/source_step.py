@@ -39,7 +39,7 @@ def source_asset(
     io_manager_key: str,
     settings: StepSettings,
 ) -> dg.AssetsDefinition:
-    """Return the one definition that has an asset for each stream, of which a run may select some."""
+    """Return one definition with an asset for each stream; a run may select some of them."""
     outs = {op_name(spec.key): spec for spec in specs}
     by_output = dict(zip(outs, bindings, strict=True))
     retry_policy = settings.retry_policy

@@ -111,11 +111,11 @@ class StreamTranslator:
         return props.options.code_version
 
     def get_metadata(self, props: StreamProps) -> Mapping[str, Any]:
-        """Return the definition metadata: the table, its declared columns, and what the options add."""
+        """Return the definition metadata: the table, its columns, and what the options add."""
         shown = TableMetadataSet(
             column_schema=declared_table_schema(props.stream, props.columns or None),
             table_name=shown_table(props.table) or str(props.table),
             storage_kind=props.destination_kind,
         )
-        table = {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
+        table = {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__
         return {**table, **(props.options.metadata or {})}
