@@ -6,6 +6,7 @@ from types import ModuleType
 from etl_assets.exceptions import ConfigError
 
 EXTRAS = {
+    "dagster_dg_cli": "dg",
     "fastavro": "files",
     "fsspec": "files",
     "google.cloud.bigquery": "bigquery",

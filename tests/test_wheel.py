@@ -110,6 +110,14 @@ for path, count in (("*.xls", 2), ("*.xlsx", 2), ("*.ods", 2), ("memory://drop/*
     "snowflake": "from etl_assets.packages import require; require('snowflake.connector', 'Snowflake')",
     "bigquery": "from etl_assets.packages import require; require('google.cloud.bigquery', 'BigQuery')",
     "google": "from etl_assets.packages import require; require('google.cloud.secretmanager', 'Secrets')",
+    "dg": """
+import subprocess, sys
+from pathlib import Path
+from etl_assets.cli import main
+assert main(["init", "shop"]) == 0
+dg = Path(sys.executable).with_name("dg")
+subprocess.run([dg, "check", "defs"], cwd="shop", check=True)
+""",
     "testing": "from etl_assets.testing import DestinationConformance, SourceConformance",
 }
 
