@@ -258,9 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = state.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_verbs(verbs)
 
-    init = _command(
-        commands, "init", "create a new project for dg, with a sample that runs"
-    )
+    init = _command(commands, "init", "create a new project for dg, with a sample that runs")
     init.add_argument("folder", type=Path, metavar="NAME", help="its folder, such as my-shop")
     init.set_defaults(run=_init)
 
