@@ -5,6 +5,7 @@ from dataclasses import fields
 from functools import wraps
 from typing import Any, TypeVar
 
+from etl_assets.arguments import checked as refusing
 from etl_assets.exceptions import ArgumentTypeError, did_you_mean
 
 Options = TypeVar("Options", bound=type)
@@ -18,7 +19,8 @@ def known_words(spellings: Mapping[str, str]) -> Callable[[Options], Options]:
     """
 
     def decorated(options: Options) -> Options:
-        made: Callable[..., None] = options.__init__  # type: ignore[misc] # the one dataclass wrote
+        # The one that the dataclass wrote; any other wrong call of it is told, too.
+        made: Callable[..., None] = refusing()(options.__init__)  # type: ignore[misc]
         known = {each.name for each in fields(options)}
 
         @wraps(made)
