@@ -34,10 +34,9 @@ def of_registered_class(kind: Kind, given: Mapping[str, Any]) -> Any:
         return None
     found = registered(kind).get(name)
     if found is not None:
+        own_name = given.get("destination_name")
         if kind == "source":
             own_name = given["source_name"] or name
-        else:
-            own_name = given["destination_name"]
         passed_on = {word: given.get(word) for word in ("streams", "config_change_callback")}
         return _made(
             found.load(), given["config"], {"name": own_name, **passed_on, **given["options"]}

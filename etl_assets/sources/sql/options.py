@@ -10,6 +10,7 @@ from typing import Any
 from etl_assets.arguments import NAMES, NUMBER, OBJECT, Kind, check, check_number
 from etl_assets.exceptions import ArgumentTypeError, ConfigError
 from etl_assets.secrets.references import is_reference
+from etl_assets.sources.sql.address import Parts
 from etl_assets.sources.sql.cursor import Span
 
 ON_NULL = ("error", "include", "exclude")
@@ -69,7 +70,8 @@ def check_url(called: str, url: object) -> None:
         ArgumentTypeError: It is none.
     """
     is_sqlalchemys = callable(getattr(url, "render_as_string", None))
-    if not isinstance(url, str) and not is_sqlalchemys and not is_reference(url):
+    is_whole = isinstance(url, str | Parts) or is_sqlalchemys
+    if not is_whole and not is_reference(url):
         words = "a text, a SQLAlchemy URL, or a reference such as dagster.EnvVar"
         raise ArgumentTypeError(
             f"{called}: url must be {words}, not of the type {type(url).__name__}."
