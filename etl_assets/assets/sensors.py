@@ -1,9 +1,8 @@
-"""A sensor that launches the streams of a source that have new data, and a schedule for all of them.
+"""A sensor that launches the streams of a source with new data, and a schedule for all of them.
 
 It keeps no cursor and sets no run key: with them a stream whose run failed would stay stuck until
-its source changes
-again. Each evaluation compares the source with the newest event instead; a wrong guess is harmless,
-as a commit checks that nobody was faster.
+its source changes again. Each evaluation compares the source with the newest event instead. A wrong
+guess is harmless, as a commit checks that nobody was faster.
 """
 
 import time
@@ -22,6 +21,13 @@ from etl_assets.assets.collector import is_collecting
 from etl_assets.assets.config import FULL_REFRESH_TAG
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.factory import CatalogLike, OptionsByStream, bindings_by_key, named
+from etl_assets.assets.live_runs import (
+    STALE_AFTER,
+    STREAM_TAG,
+    UNFINISHED,
+    live_runs,
+    tag_of,
+)
 from etl_assets.assets.names import word
 from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.translator import StreamTranslator
@@ -32,30 +38,23 @@ from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 
-STREAM_TAG = "etl_assets/stream"
-"""Run tag: the asset key of the stream that a sensor launched."""
-
-UNFINISHED = [
-    status
-    for status in dg.DagsterRunStatus
-    if status
-    not in {
-        dg.DagsterRunStatus.SUCCESS,
-        dg.DagsterRunStatus.FAILURE,
-        dg.DagsterRunStatus.CANCELED,
-        dg.DagsterRunStatus.MANAGED,
-    }
+__all__ = [
+    "BACK_OFF",
+    "STALE_AFTER",
+    "STREAM_TAG",
+    "UNFINISHED",
+    "Polled",
+    "build_source_sensor",
+    "build_sync_schedule",
+    "streams_with_news",
+    "tag_of",
 ]
-"""Also those that wait in the queue, which Dagster does not count as in progress."""
 
-STALE_AFTER = 30 * 60
 TIMEOUT = 10.0
 BACK_OFF = 60.0
 LONGEST_BACK_OFF = 60 * 60.0
 MAX_FAILURES = 10
 """No more are counted: the pause is at its longest by then."""
-MAX_RUNS = 500
-
 
 ASSETS: Kind = (Iterable, "the list that stream_assets gave")
 
@@ -82,28 +81,22 @@ class Polled:
         """Return the runs to launch, and for every other stream why it is left alone."""
         events = newest_events(instance, self.streams)
         reasons: dict[dg.AssetKey, str] = {}
-        live = _live_runs(instance, self.streams, now, self.stale_after)
-        waiting = {
-            key: pause
-            for key, event in events.items()
-            if (pause := _pause(instance, key, event, now)) > 0
-        }
-        free = {}
+        live = live_runs(instance, self.streams, now, self.stale_after)
+        free: dict[dg.AssetKey, BookmarkEvent | None] = {}
         for key, event in events.items():
+            pause = _pause(instance, key, event, now)
             if key in live:
                 reasons[key] = f"run {live[key]} is in progress"
-            elif key in waiting:
-                reasons[key] = f"its last runs failed; tried again in {waiting[key]:.0f} s"
+            elif pause > 0:
+                reasons[key] = f"its last runs failed; tried again in {pause:.0f} s"
             else:
                 free[key] = event
         answers = self.news(free)
         for key, new in answers.items():
-            if not new:
-                reasons[key] = (
-                    "nothing new"
-                    if new is False
-                    else "the source cannot tell whether there is anything new"
-                )
+            if new is None:
+                reasons[key] = "the source cannot tell whether there is anything new"
+            elif not new:
+                reasons[key] = "nothing new"
         requests = [_request(key) for key in self.streams if answers.get(key)]
         return requests, {key.to_user_string(): reason for key, reason in reasons.items()}
 
@@ -121,25 +114,26 @@ class Polled:
         for key, event in events.items():
             if event is None:
                 answers[key] = True  # nothing was loaded yet, whatever the source says
-                continue
-            if event.shared:
-                answers[key] = (
-                    None  # the state of a whole source is for its connector alone to read
-                )
-                continue
-            asked[self.streams[key]] = plain(event.bookmark.value)
-            if event.rows is not None:
-                rows[self.streams[key]] = event.rows
-        told = self.source.pending(asked, timeout=self.timeout, rows=rows) if asked else {}
-        return {
-            key: answers[key] if key in answers else told.get(self.streams[key]) for key in events
-        }
+            elif event.shared:
+                # The state of a whole source is for its connector alone to read.
+                answers[key] = None
+            else:
+                asked[self.streams[key]] = plain(event.bookmark.value)
+                if event.rows is not None:
+                    rows[self.streams[key]] = event.rows
+        if asked:
+            told = self.source.pending(asked, timeout=self.timeout, rows=rows)
+            for key in events.keys() - answers.keys():
+                answers[key] = told.get(self.streams[key])
+        return {key: answers[key] for key in events}
 
 
 def streams_with_news(
     source: Source, assets: Iterable[Any], instance: dg.DagsterInstance, *, timeout: float = TIMEOUT
 ) -> list[dg.AssetKey]:
-    """Return the assets whose streams were never loaded or have new data, for a script that syncs what is to be synced.
+    """Return the assets whose streams were never loaded or have new data.
+
+    It is for scripts that sync only these.
 
     Args:
         source: The source.
@@ -180,7 +174,9 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     timeout: float = TIMEOUT,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.SensorDefinition:
-    """Return a sensor that asks the source, over one connection, and launches the streams that have new data.
+    """Return a sensor that launches the streams with new data.
+
+    It asks the source about all of them over one connection.
 
     ```python
     assets = stream_assets(shop, destination=warehouse)
@@ -243,6 +239,8 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     full_refresh=FLAG,
     execution_timezone=TEXT,
     default_status=(dg.DefaultScheduleStatus, "a DefaultScheduleStatus"),
+    skip_if_running=FLAG,
+    stale_after=NUMBER,
 )
 def build_sync_schedule(
     assets: Iterable[Any],
@@ -252,6 +250,8 @@ def build_sync_schedule(
     full_refresh: bool = False,
     execution_timezone: str | None = None,
     default_status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED,
+    skip_if_running: bool = True,
+    stale_after: float = STALE_AFTER,
 ) -> dg.ScheduleDefinition:
     """Return a schedule that syncs assets in one run.
 
@@ -262,29 +262,43 @@ def build_sync_schedule(
         full_refresh: Read everything anew each time.
         execution_timezone: Of the cron schedule.
         default_status: Whether it runs without being switched on.
+        skip_if_running: Leave out the assets that another run is materializing, and with one of
+            them those of the same step. A tick with nothing left is skipped.
+        stale_after: Seconds of silence after which a run in progress is taken for dead, as for
+            `build_source_sensor`.
 
     Raises:
         ConfigError: There are no assets.
     """
-    keys = [
-        key
-        for one in assets
-        for key in (one.keys if isinstance(one, dg.AssetsDefinition) else [_key(one)])
-    ]
+    steps = [_keys(one) for one in assets]
+    keys = [key for step in steps for key in step]
     if not keys and not is_collecting():
         raise ConfigError(
             "The schedule has no assets.", hint="Give it the list that stream_assets gave, or keys."
         )
     tags = {FULL_REFRESH_TAG: "*"} if full_refresh else {}
 
-    def evaluate(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        live: dict[dg.AssetKey, str] = {}
+        # A context that a test makes has no instance, so that nothing can be running.
+        if skip_if_running and context.instance_ref is not None:
+            live = live_runs(context.instance, keys, time.time(), stale_after)
+        free = [key for step in steps if live.keys().isdisjoint(step) for key in step]
+        told = "; ".join(
+            f"{key.to_user_string()}: run {run} is in progress" for key, run in live.items()
+        )
+        if not free:
+            return dg.SkipReason(told)
+        if told:
+            context.log.info("Left out: %s", told)
         # Named one by one: the run then says which assets it is about, and a sensor leaves them
         # alone meanwhile.
-        return dg.RunRequest(asset_selection=keys, tags=tags)
+        return dg.RunRequest(asset_selection=free, tags=tags)
 
     first = keys[0].path[0] if keys else "nothing"
+    kind = "full_refresh" if full_refresh else "sync"
     return dg.ScheduleDefinition(
-        name=name or f"{word(first)}_{'full_refresh' if full_refresh else 'sync'}",
+        name=name or f"{word(first)}_{kind}",
         cron_schedule=cron_schedule,
         execution_fn=evaluate,
         target=dg.AssetSelection.assets(*keys),
@@ -309,10 +323,15 @@ def _evaluation(
     return evaluate
 
 
-def _key(given: Any) -> dg.AssetKey:
+def _keys(given: Any) -> list[dg.AssetKey]:
+    """Return the keys of what one step materializes, or the one that was given."""
+    if isinstance(given, dg.AssetsDefinition):
+        return list(given.keys)
     if isinstance(given, dg.AssetKey):
-        return given
-    return dg.AssetKey.from_user_string(given) if isinstance(given, str) else dg.AssetKey(given)
+        return [given]
+    if isinstance(given, str):
+        return [dg.AssetKey.from_user_string(given)]
+    return [dg.AssetKey(given)]
 
 
 def _among(
@@ -321,56 +340,28 @@ def _among(
     source_name: str | None,
     streams: Sequence[str] | str | None,
 ) -> dict[dg.AssetKey, Binding]:
-    wanted = None if streams is None else {streams} if isinstance(streams, str) else set(streams)
-    return {
-        key: binding
-        for key, binding in found.items()
-        if (binding.source is source or binding.source_name == source_name)
-        and (wanted is None or {binding.stream.name, binding.stream.full_name} & wanted)
-    }
+    """Return the bindings of one source, and of these the named ones."""
+    wanted = {streams} if isinstance(streams, str) else set(streams or ())
+    among = {}
+    for key, binding in found.items():
+        of_source = binding.source is source or binding.source_name == source_name
+        named_so = {binding.stream.name, binding.stream.full_name} & wanted
+        if of_source and (streams is None or named_so):
+            among[key] = binding
+    return among
 
 
 def _request(key: dg.AssetKey) -> dg.RunRequest:
     return dg.RunRequest(asset_selection=[key], tags={STREAM_TAG: tag_of(key)})
 
 
-def tag_of(key: dg.AssetKey) -> str:
-    """Return the value of the run tag for an asset."""
-    return key.to_escaped_user_string()
-
-
-def _live_runs(
-    instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], now: float, stale_after: float
-) -> dict[dg.AssetKey, str]:
-    """Return the run in progress of each asset that has one, unless it has been silent so long that it must be dead."""
-    by_tag = {tag_of(key): key for key in keys}
-    wanted = set(by_tag.values())
-    live: dict[dg.AssetKey, str] = {}
-    records = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), limit=MAX_RUNS)
-    for record in records:
-        run = record.dagster_run
-        concerned = wanted & set(run.asset_selection or ())
-        tagged = by_tag.get(run.tags.get(STREAM_TAG, ""))
-        if tagged is not None:
-            concerned.add(tagged)
-        if concerned and not _is_dead(instance, run, now, stale_after):
-            live.update(dict.fromkeys(concerned, run.run_id))
-    return live
-
-
-def _is_dead(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, now: float, stale_after: float
-) -> bool:
-    if run.status is dg.DagsterRunStatus.QUEUED:
-        return False  # it waits for its turn, and logs nothing meanwhile
-    newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
-    return bool(newest) and now - newest[0].timestamp > stale_after
-
-
 def _pause(
     instance: dg.DagsterInstance, key: dg.AssetKey, event: BookmarkEvent | None, now: float
 ) -> float:
-    """Return the seconds to wait before an asset is tried again: doubled by each failure since its last success."""
+    """Return the seconds to wait before an asset is tried again.
+
+    Each failure since its last success doubles them.
+    """
     since = datetime.fromtimestamp(event.timestamp, tz=UTC) if event else None
     failed = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.FAILURE], tags={STREAM_TAG: tag_of(key)}, updated_after=since

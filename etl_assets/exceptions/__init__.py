@@ -18,7 +18,8 @@ EtlAssetsError
 │   ├── SchemaConflictError     the table cannot take this shape without losing something
 │   ├── UnsupportedWriteError   the destination cannot do what this write strategy needs
 │   ├── BusyError               another process holds the destination; retried
-│   └── ConcurrentSyncError     another run has synced this stream meanwhile
+│   └── ConcurrentSyncError     another run has synced this stream meanwhile; retried, but for a
+│       └── SplitOvertakenError     split, whose steps must be planned anew
 ├── DataError               one value cannot be stored as it is: names stream, field and value
 ├── BookmarkError           a bookmark would go back, or its values cannot be compared
 ├── StateError              the stored state and the table beside it disagree
@@ -102,6 +103,7 @@ from etl_assets.exceptions.writing import (
     ConcurrentSyncError,
     DestinationError,
     SchemaConflictError,
+    SplitOvertakenError,
     UnsupportedWriteError,
 )
 
@@ -208,6 +210,7 @@ __all__ = [
     "SchemaConflictError",
     "SecretNotFoundError",
     "SourceError",
+    "SplitOvertakenError",
     "StateError",
     "StateNotFoundError",
     "StreamKeyError",

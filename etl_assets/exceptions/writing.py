@@ -65,4 +65,18 @@ class BusyError(DestinationError):
 
 
 class ConcurrentSyncError(DestinationError):
-    """Another run has synced this stream since this one began; this one was rolled back."""
+    """Another run has synced this stream since this one began; this one was rolled back.
+
+    Trying again helps: the next attempt reads from where the other run has stopped.
+    """
+
+    retryable = True
+
+
+class SplitOvertakenError(ConcurrentSyncError):
+    """Another run was faster than the steps of a split; what they have staged is of no use.
+
+    A step that is tried again belongs to the same plan, so that it would fail again.
+    """
+
+    retryable = False

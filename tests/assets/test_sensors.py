@@ -13,12 +13,11 @@ from typing_extensions import override
 from etl_assets.assets.config import FULL_REFRESH_TAG
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
+from etl_assets.assets.live_runs import UNFINISHED, is_dead
 from etl_assets.assets.sensors import (
     BACK_OFF,
     STREAM_TAG,
-    UNFINISHED,
     Polled,
-    _is_dead,
     build_source_sensor,
     build_sync_schedule,
     streams_with_news,
@@ -151,7 +150,7 @@ class TestSensor:
 
     def test_a_run_in_progress_is_left_alone_until_it_falls_silent(self, project: Project) -> None:
         tags = {STREAM_TAG: ORDERS.to_escaped_user_string()}
-        run_id = project.start(tags=tags)
+        run_id = project.start(ORDERS, tags=tags)
         keys, reasons = project.evaluate()
         assert keys == ["shop/customers"]
         assert reasons == {"shop/orders": f"run {run_id} is in progress"}
@@ -161,13 +160,20 @@ class TestSensor:
         project.start(ORDERS)
         assert project.evaluate()[0] == ["shop/customers"]
 
+    def test_a_run_of_a_whole_job_counts_by_what_it_has_planned(self, project: Project) -> None:
+        run_id = project.start()
+        keys, reasons = project.evaluate()
+        assert keys == []
+        assert set(reasons.values()) == {f"run {run_id} is in progress"}
+        assert project.evaluate(later=1801)[0] == ["shop/customers", "shop/orders"]
+
     def test_a_run_that_waits_for_its_turn_is_never_taken_for_dead(
         self, instance: dg.DagsterInstance
     ) -> None:
         # Only a code location can put a run into the queue, so this one stands in for it.
         waiting: Any = SimpleNamespace(status=dg.DagsterRunStatus.QUEUED, run_id="waiting")
         assert waiting.status in UNFINISHED
-        assert not _is_dead(instance, waiting, time.time() + 100_000, 1800)
+        assert not is_dead(instance, waiting, time.time() + 100_000, 1800)
 
     def test_what_the_source_cannot_tell_is_not_launched_for_ever(
         self, shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
@@ -333,28 +339,80 @@ def test_a_source_may_only_count(
 
 
 class TestSchedule:
-    def test_it_launches_the_assets_by_name(self, project: Project) -> None:
-        schedule = build_sync_schedule(project.assets, "0 * * * *")
-        defs = dg.Definitions(assets=project.assets, schedules=[schedule])
+    @pytest.fixture
+    def instance(self, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+        """Return one on disk: a schedule gets at no other."""
+        with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+            yield made
+
+    @staticmethod
+    def tick(
+        project: Project, schedule: dg.ScheduleDefinition, assets: Any = None
+    ) -> tuple[list[dg.RunRequest], str | None]:
+        """Give the runs that a tick launches, or why it launches none."""
+        defs = dg.Definitions(assets=assets or project.assets, schedules=[schedule])
         context = dg.build_schedule_context(
             instance=project.instance,
             repository_def=defs.get_repository_def(),
             scheduled_execution_time=None,
         )
-        (request,) = schedule.evaluate_tick(context).run_requests or []
+        told = schedule.evaluate_tick(context)
+        return list(told.run_requests or []), told.skip_message
+
+    def test_it_launches_the_assets_by_name(self, project: Project) -> None:
+        (request,), _ = self.tick(project, build_sync_schedule(project.assets, "0 * * * *"))
         assert set(request.asset_selection or ()) == {CUSTOMERS, ORDERS}
         assert FULL_REFRESH_TAG not in request.tags
 
     def test_it_can_refresh_everything(self, project: Project) -> None:
         schedule = build_sync_schedule(["shop/orders"], "@weekly", full_refresh=True)
-        defs = dg.Definitions(assets=project.assets, schedules=[schedule])
-        context = dg.build_schedule_context(
-            instance=project.instance, repository_def=defs.get_repository_def()
-        )
-        (request,) = schedule.evaluate_tick(context).run_requests or []
+        (request,), _ = self.tick(project, schedule)
         assert request.tags[FULL_REFRESH_TAG] == "*"
         assert list(request.asset_selection or ()) == [ORDERS]
         assert schedule.name == "shop_full_refresh"
+
+    def test_no_second_run_is_launched_beside_a_live_one(self, project: Project) -> None:
+        run_id = project.start(ORDERS, CUSTOMERS)
+        requests, told = self.tick(project, build_sync_schedule(project.assets, "@hourly"))
+        assert requests == []
+        assert told is not None
+        assert f"shop/orders: run {run_id} is in progress" in told
+
+    def test_what_no_run_is_at_is_launched_all_the_same(self, project: Project) -> None:
+        project.start(ORDERS)
+        (request,), _ = self.tick(project, build_sync_schedule(project.assets, "@hourly"))
+        assert request.asset_selection == [CUSTOMERS]
+
+    def test_streams_of_one_step_are_left_out_together(self, project: Project) -> None:
+        assets = stream_assets(
+            project.shop,
+            ["customers", "orders"],
+            destination=DuckDBDestination("no.duckdb"),
+            granularity="source",
+        )
+        project.start(ORDERS)
+        requests, told = self.tick(project, build_sync_schedule(assets, "@hourly"), assets)
+        assert requests == []
+        assert "shop/orders" in str(told)
+
+    def test_a_run_killed_long_ago_blocks_nothing(self, project: Project) -> None:
+        project.start(ORDERS, CUSTOMERS)
+        time.sleep(0.01)
+        schedule = build_sync_schedule(project.assets, "@hourly", stale_after=0.001)
+        (request,), _ = self.tick(project, schedule)
+        assert set(request.asset_selection or ()) == {CUSTOMERS, ORDERS}
+
+    def test_it_needs_no_instance_to_be_tried_out(self, project: Project) -> None:
+        schedule = build_sync_schedule(project.assets, "@hourly")
+        defs = dg.Definitions(assets=project.assets, schedules=[schedule])
+        context = dg.build_schedule_context(repository_def=defs.get_repository_def())
+        (request,) = schedule.evaluate_tick(context).run_requests or []
+        assert set(request.asset_selection or ()) == {CUSTOMERS, ORDERS}
+
+    def test_it_can_be_told_not_to_look(self, project: Project) -> None:
+        project.start(ORDERS, CUSTOMERS)
+        schedule = build_sync_schedule(project.assets, "@hourly", skip_if_running=False)
+        assert len(self.tick(project, schedule)[0]) == 1
 
     def test_nothing_to_launch_is_an_error(self) -> None:
         with pytest.raises(ConfigError, match="no assets"):

@@ -23,7 +23,7 @@ from etl_assets.destinations.database.stored_columns import known_columns
 from etl_assets.destinations.database.stored_states import SPLIT
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import sweep
-from etl_assets.exceptions import ConcurrentSyncError, DestinationError
+from etl_assets.exceptions import ConcurrentSyncError, DestinationError, SplitOvertakenError
 from etl_assets.model.key_ranges import KeyRanges
 from etl_assets.model.load import Committed, Load
 from etl_assets.model.stored import Bookmark, Column, StreamState, TableName
@@ -113,7 +113,7 @@ def planned_split(
     """Read a plan.
 
     Raises:
-        ConcurrentSyncError: It is gone: a later run has planned anew.
+        SplitOvertakenError: It is gone: a later run has planned anew.
     """
     with database.transaction() as tx:
         return _planned(database.ledger(tx), source, stream, load_id)[0]
@@ -130,7 +130,7 @@ def publish_split(database: DatabaseDestination, load: Load) -> tuple[SplitPlan,
         The plan, and what was committed.
 
     Raises:
-        ConcurrentSyncError: Another run was faster.
+        SplitOvertakenError: Another run was faster.
         DestinationError: A range is not loaded, or a staging table does not hold what was loaded
             into it.
     """
@@ -141,6 +141,11 @@ def publish_split(database: DatabaseDestination, load: Load) -> tuple[SplitPlan,
     session = SplitSession(database, [load], roots, database.options.staging_memory_bytes)
     try:
         (committed,) = session.commit({load.load_id: plan.bookmark}, complete=True)
+    except SplitOvertakenError:
+        raise
+    except ConcurrentSyncError as error:
+        hint = "Materialize the stream once more: it is planned anew then."
+        raise SplitOvertakenError(error.message, hint=hint, stream=error.stream) from error
     finally:
         session.close()
         sweep(roots)
@@ -247,7 +252,7 @@ def _planned(
     rows = {row.partition: row for row in splits}
     found = rows.get(f"{SPLIT}{load_id}")
     if found is None or found.bookmark is None:
-        raise ConcurrentSyncError(
+        raise SplitOvertakenError(
             f"stream {stream.name!r}: the ranges of this run were dropped, "
             "because a later run has planned anew.",
             hint="Materialize it once more if that run is not at it.",
