@@ -1,8 +1,12 @@
-"""What is no argument of `stream_assets` is an error that says what would be one, before anything else fails on it."""
+"""What is no argument of `stream_assets` is an error that says what would be one.
+
+It is found before anything else fails on it.
+"""
 
 from collections.abc import Iterable, Mapping, Sized
 from typing import Any
 
+from etl_assets.assets.names import is_op_name
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError, shorten
 from etl_assets.model.stream import Stream
@@ -33,11 +37,33 @@ def check_place(destination: Any, io_manager_key: str | None) -> None:
     Raises:
         ConfigError: It is said twice, or not at all.
     """
-    if (destination is None) == (io_manager_key is None):
+    if (destination is None) != (io_manager_key is None):
+        return
+    got = "." if destination is None else ", and got both."
+    raise ConfigError(
+        f"stream_assets needs a destination or an io_manager_key{got}",
+        hint="destination=DuckDBDestination(...) for one place, io_manager_key=... for a resource "
+        "of the project.",
+    )
+
+
+def check_op_name(op_name: str | None, *, together: bool) -> None:
+    """Look at the name of the one step that many streams share.
+
+    Raises:
+        ConfigError: Each stream has a step of its own, or Dagster would not take the name.
+    """
+    if op_name is None:
+        return
+    if not together:
         raise ConfigError(
-            "stream_assets needs a destination or an io_manager_key"
-            + (", and got both." if destination is not None else "."),
-            hint="destination=DuckDBDestination(...) for one place, io_manager_key=... for a resource of the project.",
+            f"op_name is {op_name!r}, but each stream has a step of its own, named after its key.",
+            hint='Leave op_name out, or read all streams in one step with granularity="source".',
+        )
+    if not is_op_name(op_name):
+        raise ConfigError(
+            f"op_name is {op_name!r}, which Dagster does not take.",
+            hint="Use ASCII letters, digits and `_`, and none of Python's own words.",
         )
 
 
@@ -54,7 +80,8 @@ def _check_source(source: Any) -> None:
         )
     raise ConfigError(
         f"The source is {shorten(source)}, which is no etl_assets Source.",
-        hint='For example SqlSource(name="shop", url=...), get_source("source-faker", {...}), or a Source of your own.',
+        hint='For example SqlSource(name="shop", url=...), get_source("source-faker", {...}), or a '
+        "Source of your own.",
     )
 
 

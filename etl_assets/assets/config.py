@@ -36,8 +36,9 @@ class SyncConfig(dg.Config):
 class SourceSyncConfig(dg.Config):
     """What one run may ask of the streams of a source that are read together."""
 
+    # Not by a factory: Dagster shows a plain default in the launchpad.
     full_refresh: list[str] = Field(
-        default_factory=list,
+        default=[],
         description="Streams to read anew and to replace: names, `source/stream` or globs.",
     )
 

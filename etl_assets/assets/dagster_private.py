@@ -3,25 +3,36 @@
 A release of Dagster may move them. Then this module is where it shows, and where it is mended.
 """
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import dagster as dg
 from dagster._check import CheckError
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
 from dagster._core.definitions.output import OutputDefinition
+from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
 from typing_extensions import override
+
+from etl_assets.exceptions import ConfigError
 
 __all__ = [
     "NamespacedMetadataSet",
     "TableMetadataSet",
     "assets_of_repository",
+    "assets_of_run",
     "attempts",
+    "checks_of_run",
     "compute_function",
     "instance_of",
+    "keys_of_step",
     "output_mapping",
     "retry_policy",
+    "run_checks",
     "run_tags",
     "set_data_version",
+    "with_own_name",
     "work_out_outputs_once",
 ]
 
@@ -65,10 +76,17 @@ def assets_of_repository(context: dg.AssetExecutionContext) -> list[dg.AssetsDef
         return []
 
 
-def work_out_outputs_once(context: dg.AssetExecutionContext) -> None:
-    """Keep which assets a step may yield: Dagster works it out for each that it yields, among all, which is quadratic.
+def keys_of_step(context: dg.AssetExecutionContext) -> Mapping[str, dg.AssetKey]:
+    """Return the keys of all assets of a step by its outputs, also of those not selected."""
+    keys: Mapping[str, dg.AssetKey] = context.assets_def.node_keys_by_output_name
+    return keys
 
-    Of 2,000 assets in one step that was half of the step's time.
+
+def work_out_outputs_once(context: dg.AssetExecutionContext) -> None:
+    """Keep which assets a step may yield.
+
+    Dagster works it out for each that it yields, among all, which is quadratic. Of 2,000 assets in
+    one step that was half of the step's time.
     """
     step = context.op_execution_context.get_step_execution_context()
     keys = step.get_output_asset_keys()  # the same from a step's beginning to its end
@@ -119,3 +137,58 @@ def output_mapping(output: str, node: str, io_manager_key: str) -> dg.OutputMapp
     mapping = _KeyedOutputMapping(output, node, output)
     mapping.io_manager_key = io_manager_key
     return mapping
+
+
+class _OwnName(dg.OpDefinition):
+    """An op whose name no other op of the project may have.
+
+    Dagster compares the ops of one name when it loads a project. Of two that differ it only says
+    that they conflict.
+    """
+
+    @override
+    def __ne__(self, other: object) -> bool:
+        if self is other:
+            return False
+        if isinstance(other, dg.OpDefinition | dg.GraphDefinition) and other.name == self.name:
+            raise ConfigError(
+                f"Two steps of this project are named {self.name!r}.",
+                hint='Give that of many streams another name: stream_assets(..., op_name="...").',
+            )
+        return True
+
+    __hash__ = dg.OpDefinition.__hash__
+
+
+def with_own_name(assets_def: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """Have a project refused, with what to do about it, if another op has the name of this one."""
+    # Its decorator makes the op, and there is no argument for the class.
+    assets_def.op.__class__ = _OwnName
+    return assets_def
+
+
+def assets_of_run(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
+    """Return the assets that this run materializes."""
+    return set(context.job_def.asset_layer.executable_asset_keys)
+
+
+def checks_of_run(context: dg.AssetExecutionContext) -> list[dg.AssetsDefinition]:
+    """Return the definitions of this run's asset checks that are steps of their own."""
+    graph = context.job_def.asset_layer.asset_graph
+    found = graph.assets_defs_for_keys(graph.asset_check_keys)
+    return [one for one in found if not one.keys]
+
+
+def run_checks(context: dg.AssetExecutionContext, keys: AbstractSet[dg.AssetCheckKey]) -> None:
+    """Run asset checks now, as steps of the present run; Dagster itself would begin them later.
+
+    Their events are those of any run of them: the evaluations that were planned for this run are
+    there then, and a run that goes on from its failure knows of them.
+    """
+    config = context.run.run_config
+    job = InMemoryJob(context.job_def.get_subset(asset_check_selection=keys))
+    plan = create_execution_plan(job, run_config=config)
+    for _event in execute_plan_iterator(
+        plan, job, context.run, context.instance, run_config=config
+    ):
+        pass  # each was logged as it came

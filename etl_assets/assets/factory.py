@@ -8,7 +8,8 @@ from typing import Any, Literal
 import dagster as dg
 
 from etl_assets.arguments import TEXT, checked
-from etl_assets.assets.arguments import check_arguments, check_place
+from etl_assets.assets import names
+from etl_assets.assets.arguments import check_arguments, check_op_name, check_place
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.catalogs import (
     CatalogMissingError,
@@ -21,7 +22,6 @@ from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import to_io_manager
 from etl_assets.assets.literals import warn_of_literals
-from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.options import (
     ALIAS,
     HASHED_TABLE,
@@ -146,6 +146,7 @@ class _Call:
     retry_policy=(dg.RetryPolicy, "a dagster.RetryPolicy"),
     pool=TEXT,
     destination_kind=TEXT,
+    op_name=TEXT,
 )
 def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each source
     source: Source,
@@ -164,6 +165,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     retry_policy: dg.RetryPolicy | None = None,
     pool: str | None = None,
     destination_kind: str | None = None,
+    op_name: str | None = None,
 ) -> list[dg.AssetsDefinition]:
     """Return an asset for each stream of a source.
 
@@ -196,6 +198,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         pool: Dagster's limit on what runs at once, where a stream's options say nothing.
         destination_kind: What the UI shows as the kind of the destination, such as `postgresql`;
             for an `io_manager_key`, of which nothing is known before a run.
+        op_name: Of the one step of `granularity="source"`, in place of the source's name: where
+            two steps read streams of one source, one of them needs it.
 
     Raises:
         ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name,
@@ -205,6 +209,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     check_arguments(source, streams, name, translator, options)
     check_place(destination, io_manager_key)
     together = _granularity(source, granularity) == "source"
+    check_op_name(op_name, together=together)
     if not together:
         refuse_tap(source)
     manager = None if destination is None else to_io_manager(destination)
@@ -219,7 +224,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     bindings, specs = _bound(call, streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
     check_splits(bindings, place, together=together)
-    settings = StepSettings(retry_policy=retry_policy, pool=pool)
+    settings = StepSettings(retry_policy=retry_policy, pool=pool, name=op_name)
     assets = _assets(bindings, specs, key, settings, together=together)
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
 
@@ -473,7 +478,7 @@ def _check_places(call: _Call, bindings: Sequence[Binding], specs: Sequence[dg.A
 def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
     # The same in every process, and of its own: no other asset of the definitions has these keys.
     keys = "\n".join(spec.key.to_string() for spec in specs)
-    return f"{word(call.source_name)}__destination_{short_hash(keys)}"
+    return f"{names.word(call.source_name)}__destination_{names.short_hash(keys)}"
 
 
 def _asset(
@@ -496,7 +501,7 @@ def _asset(
         spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
     )
     return dg.multi_asset(
-        name=op_name(spec.key),
+        name=names.op_name(spec.key),
         outs={OUTPUT: out},
         deps=list(spec.deps),
         retry_policy=settings.retry_policy,

@@ -1,4 +1,4 @@
-"""Names that Dagster takes: ops, groups and resources are ASCII words, asset keys may be anything."""
+"""Names that Dagster takes: those of ops, groups and resources are ASCII words, keys anything."""
 
 import keyword
 import re
@@ -7,6 +7,7 @@ from hashlib import sha256
 import dagster as dg
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
+_OP_NAME = re.compile(r"[A-Za-z0-9_]+")
 _LONGEST = 120
 """Step keys become names of log files."""
 _HASH_CHARACTERS = 8
@@ -25,23 +26,37 @@ _RESERVED = {
 
 
 def op_name(key: dg.AssetKey) -> str:
-    """Return a name of its own for the op of an asset: `shop__orders`, with a hash where the key is no plain words."""
+    """Return a name of its own for the op of an asset, such as `shop__orders`.
+
+    It has a hash where the key is not of plain words.
+    """
     name = "__".join(key.path)
     plain = all(
         _WORD.fullmatch(part) and "__" not in part and not part.endswith("_") for part in key.path
     )
-    if plain and len(name) <= _LONGEST and name not in _RESERVED and not keyword.iskeyword(name):
+    if plain and len(name) <= _LONGEST and is_op_name(name):
         return name
-    return f"{word('__'.join(key.path))[: _LONGEST - _HASH_CHARACTERS - 2]}__{short_hash(key.to_string())}"
+    begins = word(name)[: _LONGEST - _HASH_CHARACTERS - 2]
+    return f"{begins}__{short_hash(key.to_string())}"
+
+
+def is_op_name(name: str) -> bool:
+    """Return whether an op may be called so."""
+    taken = name in _RESERVED or keyword.iskeyword(name)
+    return _OP_NAME.fullmatch(name) is not None and not taken
+
+
+def step_name(source: str) -> str:
+    """Return the name of the step that reads many streams of a source: the source's own."""
+    return op_name(dg.AssetKey([source]))
 
 
 def group_name(name: str) -> str:
-    """Return a group's name for a source: the same word, with a hash where it has other than ASCII letters."""
-    return (
-        name
-        if _WORD.fullmatch(name) or (name.startswith("_") and word(name) == name)
-        else with_hash(name)
-    )
+    """Return a group's name for a source: the same word, with a hash if it is not plain ASCII."""
+    private = name.startswith("_") and word(name) == name
+    if _WORD.fullmatch(name) or private:
+        return name
+    return with_hash(name)
 
 
 def with_hash(name: str) -> str:

@@ -21,15 +21,15 @@ from etl_assets.assets.collector import is_collecting
 from etl_assets.assets.config import FULL_REFRESH_TAG
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.factory import CatalogLike, OptionsByStream, bindings_by_key, named
-from etl_assets.assets.live_runs import (
+from etl_assets.assets.names import word
+from etl_assets.assets.options import StreamOptions
+from etl_assets.assets.runs import (
     STALE_AFTER,
     STREAM_TAG,
     UNFINISHED,
     live_runs,
     tag_of,
 )
-from etl_assets.assets.names import word
-from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.bookmarks.tracker import plain

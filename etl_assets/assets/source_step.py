@@ -1,11 +1,11 @@
-"""One step for many streams of a source: it drives `sync_source` itself, and says of each stream what became of it.
+"""One step for many streams of a source.
 
-An exception inside an IO manager would end the step and take the other streams with it; so the body
-has the same IO manager as a resource, loads through its destination, and yields results without a
-value.
+It drives `sync_source` itself, and says of each stream what became of it. An exception inside an IO
+manager would end the step and take the other streams with it; so the body has the same IO manager
+as a resource, loads through its destination, and yields results without a value.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,19 @@ import dagster as dg
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.bookmarks import newest_bookmark, newest_shared_bookmark
 from etl_assets.assets.config import SourceSyncConfig, matches, names_of, refreshed_by_tag
-from etl_assets.assets.dagster_private import work_out_outputs_once
+from etl_assets.assets.dagster_private import (
+    keys_of_step,
+    with_own_name,
+    work_out_outputs_once,
+)
 from etl_assets.assets.errors import Edge, as_failure, failure_of_many
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes
-from etl_assets.assets.names import op_name, short_hash, word
+from etl_assets.assets.names import op_name, step_name
 from etl_assets.assets.observer import SourceObserver, shortened
+from etl_assets.assets.runs import materialized_in
 from etl_assets.assets.state_explained import explain_missing_event
+from etl_assets.assets.step_checks import evaluate_checks
+from etl_assets.assets.step_config import check_known, refreshed_streams
 from etl_assets.assets.steps import StepSettings
 from etl_assets.destinations.base import Destination
 from etl_assets.engine.line import StreamOutcome
@@ -47,19 +54,21 @@ def source_asset(
     def materialize(context: dg.AssetExecutionContext, config: SourceSyncConfig) -> Iterator[Any]:
         with Edge(retry_policy, context.retry_number):
             manager = getattr(context.resources, io_manager_key)
-            yield from _Step(context, config, by_output, _destination(manager), retry_policy).run()
+            refreshed = refreshed_streams(context, config, bindings[0].source_name)
+            step = _Step(context, by_output, _destination(manager), retry_policy, refreshed)
+            yield from step.run()
 
-    deps = {name: {dep.asset_key for dep in spec.deps} for name, spec in outs.items()}
-    return dg.multi_asset(
-        name=_step_name(bindings[0].source_name, specs),
+    deps = {output: {dep.asset_key for dep in spec.deps} for output, spec in outs.items()}
+    made = dg.multi_asset(
+        name=settings.name or step_name(bindings[0].source_name),
         outs={
-            name: dg.AssetOut.from_spec(
+            output: dg.AssetOut.from_spec(
                 spec.replace_attributes(deps=[]),
                 dagster_type=dg.Any,
                 io_manager_key=io_manager_key,
                 is_required=False,
             )
-            for name, spec in outs.items()
+            for output, spec in outs.items()
         },
         deps=list({dep.asset_key: dep for spec in specs for dep in spec.deps}.values()),
         internal_asset_deps=deps if any(deps.values()) else None,
@@ -70,17 +79,15 @@ def source_asset(
         op_tags=settings.op_tags,
         hooks=settings.hooks,
     )(bound(materialize, by_output))
-
-
-def _step_name(source: str, specs: Sequence[dg.AssetSpec]) -> str:
-    return f"{word(source)}__{short_hash(chr(10).join(spec.key.to_string() for spec in specs))}"
+    return with_own_name(made)
 
 
 def _destination(manager: Any) -> Destination:
     found = getattr(manager, "destination", None)
     if not isinstance(found, Destination):
         raise ConfigError(
-            f"The IO manager {type(manager).__name__} has no destination that many streams could be loaded into.",
+            f"The IO manager {type(manager).__name__} has no destination that many streams could "
+            "be loaded into.",
             hint='Use one of this library, or granularity="stream".',
         )
     return found
@@ -91,10 +98,11 @@ class _Step:
     """One run of the step."""
 
     context: dg.AssetExecutionContext
-    config: SourceSyncConfig
     by_output: Mapping[str, Binding]
     destination: Destination
     retry_policy: dg.RetryPolicy | None
+    refreshed: Sequence[str]
+    """Names and globs of the streams that the run config asks to read anew."""
 
     def run(self) -> Iterator[dg.MaterializeResult[Any]]:
         """Load what is selected and was not materialized before the retry.
@@ -103,89 +111,112 @@ class _Step:
         """
         context = self.context
         work_out_outputs_once(context)
-        wanted = self._wanted()
+        check_known(self.refreshed, self._names().values())
+        selected = self._selected()
+        wanted = self._without_those_done(selected)
         if not wanted:
             context.log.info("Every selected stream was materialized before the retry.")
             return
         for binding in wanted.values():
             for other in same_name(context, binding):
                 raise two_of_one_name(binding, other)
-        keys = {binding.stream.key: key for key, binding in wanted.items()}
+        observer = self._observer(wanted)
+        outcomes = self._outcomes(wanted, observer)
+        with observer:
+            failed = yield from self._settle(outcomes, wanted)
+        if not failed:
+            return
+        failure = failure_of_many(
+            {key.to_user_string(): error for key, error in failed.items()},
+            len(wanted),
+            self.retry_policy,
+            context.retry_number,
+        )
+        if not self._is_tried_again(failure):
+            evaluate_checks(context, selected.keys() - failed.keys())
+        raise failure
+
+    def _outcomes(
+        self, wanted: Mapping[dg.AssetKey, Binding], observer: SourceObserver
+    ) -> Iterator[StreamOutcome]:
         first = next(iter(wanted.values()))
-        read = SourceRead(
-            first.source, [one.stream for one in wanted.values()], source_name=first.source_name
-        )
-        keeps_state = self.destination.capabilities.keeps_state
+        streams = [one.stream for one in wanted.values()]
+        read = {one.key for one in streams}
+        others = [one.stream.key for one in self.by_output.values() if one.stream.key not in read]
         identity = self.destination.identity
-        observer = SourceObserver(
-            context,
-            source=first.source_name,
-            keys=keys,
-            destination=None if keeps_state else identity,
-            says_start=self._say,
-        )
-        outcomes = sync_source(
-            read,
+        return sync_source(
+            SourceRead(first.source, streams, source_name=first.source_name),
             self.destination,
             plans={binding.stream.key: self._plan(key, binding) for key, binding in wanted.items()},
-            run_id=context.run.run_id,
-            fallback=lambda: newest_shared_bookmark(context.instance, wanted, identity),
-            others=[
-                one.stream.key for one in self.by_output.values() if one.stream.key not in keys
-            ],
+            run_id=self.context.run.run_id,
+            fallback=lambda: newest_shared_bookmark(self.context.instance, wanted, identity),
+            others=others,
             observer=observer,
         )
-        with observer:
-            yield from self._settle(outcomes, keys, wanted)
+
+    def _observer(self, wanted: Mapping[dg.AssetKey, Binding]) -> SourceObserver:
+        keeps_state = self.destination.capabilities.keeps_state
+        return SourceObserver(
+            self.context,
+            source=next(iter(wanted.values())).source_name,
+            keys=_by_stream(wanted),
+            destination=None if keeps_state else self.destination.identity,
+            says_start=self._say,
+        )
 
     def _settle(
-        self,
-        outcomes: Iterator[StreamOutcome],
-        keys: Mapping[StreamKey, dg.AssetKey],
-        wanted: Mapping[dg.AssetKey, Binding],
-    ) -> Iterator[dg.MaterializeResult[Any]]:
-        failed: dict[str, Exception] = {}
-        untold = dict(keys)
+        self, outcomes: Iterator[StreamOutcome], wanted: Mapping[dg.AssetKey, Binding]
+    ) -> Generator[dg.MaterializeResult[Any], None, dict[dg.AssetKey, Exception]]:
+        """Yield what was loaded, and return what failed."""
+        failed: dict[dg.AssetKey, Exception] = {}
+        untold = _by_stream(wanted)
         for outcome in outcomes:
             key = untold.pop(outcome.stream.key)
-            name = key.to_user_string()
             if outcome.error is None:
                 yield self._result(key, wanted[key], outcome)
-            else:
-                failed[name] = outcome.error
-                self.context.log.error(redact(f"{name}: {as_failure(outcome.error).description}"))
+                continue
+            failed[key] = outcome.error
+            told = as_failure(outcome.error).description
+            self.context.log.error(redact(f"{key.to_user_string()}: {told}"))
         if untold:
             raise AssertionError(
                 f"nothing is known of {sorted(key.to_user_string() for key in untold.values())}"
             )
-        if failed:
-            raise failure_of_many(failed, len(keys), self.retry_policy, self.context.retry_number)
+        return failed
 
-    def _wanted(self) -> dict[dg.AssetKey, Binding]:
-        context = self.context
-        keys = context.assets_def.keys_by_output_name  # of a subset: those that are selected
-        selected = {
-            key: self.by_output[name]
-            for name, key in keys.items()
-            if key in context.selected_asset_keys
+    def _is_tried_again(self, failure: dg.Failure | dg.RetryRequested) -> bool:
+        if isinstance(failure, dg.RetryRequested):
+            return True
+        policy = self.retry_policy
+        attempts_left = policy is not None and self.context.retry_number < policy.max_retries
+        return attempts_left and failure.allow_retries
+
+    def _names(self) -> dict[dg.AssetKey, set[str]]:
+        """Return the names by which a run may speak of each stream of the step, selected or not."""
+        keys = keys_of_step(self.context)
+        return {
+            keys[output]: names_of(one.source_name, one.stream, keys[output])
+            for output, one in self.by_output.items()
         }
-        if (
-            not context.retry_number
-            or not selected
-            or self._moves_as_one(next(iter(selected.values())).source_name)
-        ):
+
+    def _selected(self) -> dict[dg.AssetKey, Binding]:
+        keys = self.context.assets_def.keys_by_output_name  # of a subset: those that are selected
+        return {
+            key: self.by_output[output]
+            for output, key in keys.items()
+            if key in self.context.selected_asset_keys
+        }
+
+    def _without_those_done(
+        self, selected: Mapping[dg.AssetKey, Binding]
+    ) -> Mapping[dg.AssetKey, Binding]:
+        """Return the streams that no earlier attempt of this run has materialized."""
+        if not self.context.retry_number or not selected:
             return selected
-        done: set[dg.AssetKey | None] = set()
-        cursor: str | None = None
-        while True:
-            page = context.instance.get_records_for_run(
-                context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION, cursor=cursor
-            )
-            events = (record.event_log_entry.dagster_event for record in page.records)
-            done.update(event.asset_key for event in events if event is not None)
-            if not page.has_more:
-                return {key: one for key, one in selected.items() if key not in done}
-            cursor = page.cursor
+        if self._moves_as_one(next(iter(selected.values())).source_name):
+            return selected
+        done = materialized_in(self.context.instance, self.context.run.run_id)
+        return {key: one for key, one in selected.items() if key not in done}
 
     def _moves_as_one(self, source: str) -> bool:
         """Return whether the streams share a state that only a read of all of them can move."""
@@ -194,14 +225,13 @@ class _Step:
 
     def _plan(self, key: dg.AssetKey, binding: Binding) -> StreamPlan:
         names = names_of(binding.source_name, binding.stream, key)
+        by_config = matches(self.refreshed, names)
+        by_tag = refreshed_by_tag(self.context.run.tags, names)
         writing = binding.writing
-        refreshed = matches(self.config.full_refresh, names) or refreshed_by_tag(
-            self.context.run.tags, names
-        )
         identity = self.destination.identity
         return StreamPlan(
             strategy=writing.strategy,
-            full_refresh=refreshed,
+            full_refresh=by_config or by_tag,
             fallback=lambda: newest_bookmark(self.context.instance, key, identity),
             on_table_changed=writing.on_table_changed,
             adopt=writing.adopt,
@@ -228,20 +258,28 @@ class _Step:
     ) -> dg.MaterializeResult[Any]:
         result, log = outcome.result, self.context.log
         log_changes(log, binding.stream.full_name, result)
+        changed_by = result.last_changed_by
         return dg.MaterializeResult(
             asset_key=key,
             metadata=event_metadata(
                 log, self.destination, result, outcome.stream, self._table(binding)
             ),
-            data_version=dg.DataVersion(result.last_changed_by) if result.last_changed_by else None,
+            data_version=dg.DataVersion(changed_by) if changed_by else None,
         )
 
 
+def _by_stream(wanted: Mapping[dg.AssetKey, Binding]) -> dict[StreamKey, dg.AssetKey]:
+    return {binding.stream.key: key for key, binding in wanted.items()}
+
+
 def two_of_one_name(binding: Binding, other: Binding) -> ConfigError:
-    """Return the error for two different sources of one name in a repository: they would share state and tables."""
+    """Return the error for two different sources of one name in a repository.
+
+    They would share state and tables.
+    """
     return ConfigError(
-        f"Two sources are named {binding.source_name!r}: {other.source!r} and {binding.source!r}, and both have "
-        f"the stream {binding.stream.full_name!r}.",
+        f"Two sources are named {binding.source_name!r}: {other.source!r} and {binding.source!r}, "
+        f"and both have the stream {binding.stream.full_name!r}.",
         hint="Give one of them another name: it is the key of the stored state.",
         stream=binding.stream.name,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -23,12 +23,14 @@ class StepSettings:
         pool: Dagster's limit on what runs at once.
         op_tags: Tags for the executor and the run launcher, such as a Celery queue.
         hooks: What Dagster calls when it has succeeded or failed.
+        name: Of the one step of many streams, in place of its source's.
     """
 
     retry_policy: dg.RetryPolicy | None = None
     pool: str | None = None
     op_tags: Mapping[str, Any] | None = None
     hooks: AbstractSet[dg.HookDefinition] | None = None
+    name: str | None = None
 
     def of_op(self) -> dict[str, Any]:
         """Return the arguments of an op; hooks belong to the asset that it is part of."""
@@ -37,7 +39,8 @@ class StepSettings:
     def of_stream(self, binding: Binding) -> "StepSettings":
         """Return the settings of a stream's own step: its options, else what is said here."""
         options = binding.options
-        return StepSettings(
+        return replace(
+            self,
             retry_policy=options.retry_policy or self.retry_policy,
             pool=options.pool or self.pool,
             op_tags=options.op_tags or self.op_tags,

@@ -13,7 +13,7 @@ from typing_extensions import override
 from etl_assets.assets.config import FULL_REFRESH_TAG
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
-from etl_assets.assets.live_runs import UNFINISHED, is_dead
+from etl_assets.assets.runs import UNFINISHED, is_dead
 from etl_assets.assets.sensors import (
     BACK_OFF,
     STREAM_TAG,

@@ -1,10 +1,10 @@
-"""Which runs are alive: the one test of it, for sensors and for schedules.
+"""What runs are at: which are alive, the one test of it, and what they materialize.
 
 A run whose process was killed stays in progress for ever. What tells it from a living one is its
 silence: a sync logs at least once a minute.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 import dagster as dg
@@ -72,18 +72,26 @@ def _assets_of(
     if tag is not None:
         return {key for key in wanted if tag_of(key) == tag}
     # A run of a whole job names no assets, but has planned to materialize some.
-    return set(_planned(instance, run))
+    return _assets_in(instance, run.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
 
 
-def _planned(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[dg.AssetKey]:
-    planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+def materialized_in(instance: dg.DagsterInstance, run_id: str) -> set[dg.AssetKey]:
+    """Return the assets that a run has materialized so far."""
+    return _assets_in(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)
+
+
+def _assets_in(
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
+) -> set[dg.AssetKey]:
+    """Return the assets of a run's events of one kind."""
+    found: set[dg.AssetKey] = set()
     cursor: str | None = None
     while True:
-        page = instance.get_records_for_run(run.run_id, of_type=planned, cursor=cursor)
+        page = instance.get_records_for_run(run_id, of_type=kind, cursor=cursor)
         for record in page.records:
             event = record.event_log_entry.dagster_event
             if event is not None and event.asset_key is not None:
-                yield event.asset_key
+                found.add(event.asset_key)
         if not page.has_more:
-            return
+            return found
         cursor = page.cursor
