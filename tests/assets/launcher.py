@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "tests/assets/launched.py"
@@ -35,10 +36,15 @@ REEXECUTE = """mutation ($params: ReexecutionParams!) { launchPipelineReexecutio
 BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 SENSOR = """mutation ($selector: SensorSelector!) { startSensor(sensorSelector: $selector) {
-    __typename ... on Sensor { name } ... on PythonError { message } } }"""
+    __typename ... on Sensor { sensorState { id } } ... on PythonError { message } } }"""
 SCHEDULE = """mutation ($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) {
     __typename ... on ScheduleStateResult { scheduleState { id } } ... on PythonError { message } } }"""
-
+LAUNCHPAD = """query ($selector: PipelineSelector!) { runConfigSchemaOrError(selector: $selector) {
+    __typename ... on RunConfigSchema { rootDefaultYaml } } }"""
+CHECKS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+    assetChecksOrError { ... on AssetChecks { checks {
+        name executionForLatestMaterialization { status runId } } } } } } }"""
+NO_SENSOR = """mutation ($id: String!) { stopSensor(id: $id) { __typename } }"""
 NO_SCHEDULE = """mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"""
 
 
@@ -88,9 +94,14 @@ class Project:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def cut(self, *, cut: bool) -> None:
-        """Cut the line to the shop, or mend it."""
-        (self.folder / "cut").touch() if cut else (self.folder / "cut").unlink()
+    @contextmanager
+    def cut(self, stream: str = "") -> Iterator[None]:
+        """Cut the line to the shop, for one stream or for all, and mend it at the end."""
+        (self.folder / "cut").write_text(stream)
+        try:
+            yield
+        finally:
+            (self.folder / "cut").unlink()
 
     def ids(self, key: str) -> list[int]:
         """Return the ids that the table of an asset holds; those of `shop` are in a file of their own."""
@@ -101,6 +112,24 @@ class Project:
                 id_
                 for (id_,) in connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchall()
             ]
+
+    @contextmanager
+    def new_row(self) -> Iterator[int]:
+        """Have a new order and a new customer, of which the block gets the id."""
+        with self.shop() as shop:
+            ((last,),) = shop.execute("SELECT MAX(id) FROM orders").fetchall()
+            for table in ("orders", "customers"):
+                shop.execute(f"INSERT INTO {table} VALUES (?, ?)", (last + 1, last + 1))
+        yield last + 1
+
+    def check_status(self, key: str, name: str, run_id: str) -> str:
+        """Return what the UI shows of a check of a run that has ended."""
+        check = dg.AssetCheckKey(dg.AssetKey(key.split("/")), name)
+        with self.instance() as instance:
+            storage = instance.event_log_storage
+            record = storage.get_latest_asset_check_execution_by_key([check])[check]
+        assert record.run_id == run_id
+        return "EXECUTION_FAILED" if record.status.value == "PLANNED" else record.status.value
 
     def instance(self) -> dg.DagsterInstance:
         """Return the project's instance."""
@@ -137,15 +166,31 @@ class Server:
         self, *keys: str, job: str = WHOLE_PROJECT, config: Mapping[str, Any] | None = None
     ) -> str:
         """Press the button of some assets, or of a job; gives the run's id."""
-        selector: dict[str, Any] = {**REPOSITORY, "pipelineName": job}
-        if keys:
-            selector["assetSelection"] = [path(key) for key in keys]
         answer = self.ask(
             LAUNCH,
-            params={"selector": selector, "runConfigData": dict(config or {}), "mode": "default"},
+            params={
+                "selector": selector(*keys, job=job),
+                "runConfigData": dict(config or {}),
+                "mode": "default",
+            },
         )
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return str(answer["run"]["runId"])
+
+    def launchpad(self, *keys: str) -> Any:
+        """Return the run config that the launchpad of some assets opens with."""
+        answer = self.ask(LAUNCHPAD, selector=selector(*keys))
+        assert answer["__typename"] == "RunConfigSchema", answer
+        return yaml.safe_load(answer["rootDefaultYaml"])
+
+    def checks(self, key: str, run_id: str) -> dict[str, str | None]:
+        """Return the state of each check of an asset after a run, as the asset's page shows it."""
+        answer = self.ask(CHECKS, key=path(key))
+        shown = {}
+        for one in answer["assetChecksOrError"]["checks"]:
+            run = one["executionForLatestMaterialization"]
+            shown[one["name"]] = run["status"] if run and run["runId"] == run_id else None
+        return shown
 
     def ended(self, run_id: str) -> str:
         """Wait until a run has ended; gives its status."""
@@ -181,6 +226,14 @@ def wait_for(found: Any, what: str) -> Any:
             return answer
         time.sleep(0.5)
     raise AssertionError(f"Waited {TIMEOUT:.0f} s for {what}.")
+
+
+def selector(*keys: str, job: str = WHOLE_PROJECT) -> dict[str, Any]:
+    """Return what GraphQL calls the selection of some assets of a job, or of the whole job."""
+    selected: dict[str, Any] = {**REPOSITORY, "pipelineName": job}
+    if keys:
+        selected["assetSelection"] = [path(key) for key in keys]
+    return selected
 
 
 def path(key: str) -> dict[str, list[str]]:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,6 +12,7 @@ from etl_assets.assets.sensors import STREAM_TAG
 from tests.assets.launcher import (
     BACKFILL,
     NO_SCHEDULE,
+    NO_SENSOR,
     REEXECUTE,
     REPOSITORY,
     ROWS,
@@ -70,27 +70,44 @@ def test_a_split_stream_is_selected_on_the_command_line(project: Project) -> Non
     assert project.ids("shop/orders") == ALL
 
 
-@pytest.mark.parametrize("config", [REFRESH, pytest.param({}, marks=pytest.mark.full)])
-def test_the_button_of_one_asset(config: dict[str, Any], server: Server) -> None:
+def test_the_button_of_one_asset(server: Server) -> None:
     """A run of one asset has no step of another; run config of a split is where any other stream has it."""
-    launched = server.launch("shop/orders", config=config)
+    launched = server.launch("shop/orders", config=REFRESH)
     assert server.ended(launched) == "SUCCESS"
     assert server.project.succeeded(launched) == SPLIT
     assert server.project.ids("shop/orders") == ALL
 
 
+def test_the_launchpad_opens_with_what_may_be_asked(server: Server) -> None:
+    stream = {"config": {"full_refresh": False, "keep_bookmark": False}}
+    assert server.launchpad("shop/orders")["ops"] == {"shop__orders": stream}
+    assert server.launchpad("shop/customers")["ops"] == {"shop__customers": stream}
+    assert server.launchpad("crm/orders")["ops"] == {"crm": {"config": {"full_refresh": []}}}
+
+
 def test_a_job_of_some_assets(server: Server) -> None:
-    assert server.ended(server.launch(job="two")) == "SUCCESS"
-    assert server.project.ids("crm/customers") == server.project.ids("keyed/orders") == ALL
+    assert server.ended(server.launch(job="some")) == "SUCCESS"
+    for key in ("shop/customers", "crm/customers", "keyed/orders"):
+        assert server.project.ids(key) == ALL
+
+
+def test_one_failing_stream_leaves_the_checks_of_the_others(server: Server) -> None:
+    """Each step has a process of its own here."""
+    with server.project.cut("orders"):
+        failed = server.launch("crm/orders", "crm/customers")
+        assert server.ended(failed) == "FAILURE"
+    assert server.project.ids("crm/customers") == ALL
+    assert server.checks("crm/customers", failed) == {"some": "SUCCEEDED"}
+    assert server.project.check_status("crm/orders", "never", failed) == "EXECUTION_FAILED"
 
 
 @pytest.mark.full
 def test_some_assets_of_a_job(server: Server) -> None:
-    launched = server.launch("keyed/orders", job="everything")
+    keys = ("shop/customers", "keyed/orders", "crm/orders")
+    launched = server.launch(*keys, job="everything")
     assert server.ended(launched) == "SUCCESS"
-    assert {one.partition(".")[0] for one in server.project.succeeded(launched)} == {
-        "keyed__orders"
-    }
+    steps = {one.partition(".")[0] for one in server.project.succeeded(launched)}
+    assert steps == {"shop__customers", "keyed__orders", "crm", "crm__orders_never"}
 
 
 @pytest.mark.full
@@ -101,33 +118,38 @@ def test_the_button_of_each_asset(server: Server) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    ("program", "keys"), [(DAGSTER, KEYS), (DG, ["shop/orders", "crm/orders"])]
-)
-def test_each_asset_on_the_command_line(
-    program: list[str], keys: list[str], project: Project
-) -> None:
-    for key in keys:
+@pytest.mark.parametrize("program", [DAGSTER, DG], ids=["dagster", "dg"])
+def test_each_asset_on_the_command_line(program: list[str], project: Project) -> None:
+    for key in KEYS:
         project.command(key, program=program)
         assert project.ids(key) == ALL
 
 
 @pytest.mark.full
-def test_the_sensor_and_the_schedule(server: Server) -> None:
-    started = server.ask(SENSOR, selector={**REPOSITORY, "sensorName": "shop_new_data"})
-    assert started["__typename"] == "Sensor", started
-    with server.project.shop() as shop:
-        shop.execute("INSERT INTO orders VALUES (100, 100)")
-        shop.execute("INSERT INTO customers VALUES (100, 100)")
-    for key in ("shop/orders", "shop/customers"):
-        server.run_of(STREAM_TAG, key)
-        assert server.project.ids(key) == [*ALL, 100]
-    started = server.ask(SCHEDULE, selector={**REPOSITORY, "scheduleName": "each_minute"})
-    assert started["__typename"] == "ScheduleStateResult", started
-    server.run_of("dagster/schedule_name", "each_minute")
-    server.ask(NO_SCHEDULE, id=started["scheduleState"]["id"])
-    for key in ("keyed/orders", "crm/orders", "crm/customers"):
-        assert server.project.ids(key) == [*ALL, 100]
+@pytest.mark.parametrize("source", ["shop", "crm"])
+def test_the_sensor(source: str, server: Server) -> None:
+    keys = [f"{source}/orders", f"{source}/customers"]
+    assert server.ended(server.launch(*keys)) == "SUCCESS"
+    with server.project.new_row() as number:
+        asked = {**REPOSITORY, "sensorName": f"{source}_new_data"}
+        started = server.ask(SENSOR, selector=asked)
+        assert started["__typename"] == "Sensor", started
+        for key in keys:
+            server.run_of(STREAM_TAG, key)
+            assert number in server.project.ids(key)
+        server.ask(NO_SENSOR, id=started["sensorState"]["id"])
+
+
+@pytest.mark.full
+def test_the_schedule(server: Server) -> None:
+    with server.project.new_row() as number:
+        asked = {**REPOSITORY, "scheduleName": "each_minute"}
+        started = server.ask(SCHEDULE, selector=asked)
+        assert started["__typename"] == "ScheduleStateResult", started
+        server.run_of("dagster/schedule_name", "each_minute")
+        server.ask(NO_SCHEDULE, id=started["scheduleState"]["id"])
+        for key in ("keyed/orders", "keyed/customers", "crm/orders", "crm/customers"):
+            assert number in server.project.ids(key)
 
 
 @pytest.mark.full
@@ -143,13 +165,17 @@ def test_a_backfill_of_each_asset(server: Server) -> None:
 def test_a_run_that_failed_goes_on_from_its_failure(server: Server) -> None:
     """Of a split, the range that was loaded is not read again; streams of one step are read by it again."""
     project = server.project
-    project.cut(cut=True)
-    failed = server.launch("shop/orders", "shop/customers", config=REFRESH)
-    assert server.ended(failed) == "FAILURE"
+    keys = ("shop/orders", "shop/customers", "crm/orders", "crm/customers")
+    with project.cut():
+        failed = server.launch(*keys, config=REFRESH)
+        assert server.ended(failed) == "FAILURE"
     assert project.succeeded(failed) == [f"{STEP}plan", f"{STEP}range_0]"]
-    project.cut(cut=False)
     asked = server.ask(REEXECUTE, params={"parentRunId": failed, "strategy": "FROM_FAILURE"})
     assert asked["__typename"] == "LaunchRunSuccess", asked
     again = asked["run"]["runId"]
     assert server.ended(again) == "SUCCESS"
-    assert project.succeeded(again) == ["shop__customers", f"{STEP}publish", f"{STEP}range_1]"]
+    checks = ["crm__customers_some", "crm__orders_never"]
+    steps = ["crm", *checks, "shop__customers", f"{STEP}publish", f"{STEP}range_1]"]
+    assert project.succeeded(again) == steps
+    for key in keys:
+        assert set(project.ids(key)) >= set(ALL)
