@@ -24,8 +24,9 @@ class SyncConfig(dg.Config):
     )
     keep_bookmark: bool = Field(
         default=False,
-        description="Go on from where this run ends, though its `bookmark` is ahead of the stored one: rows between "
-        "them are skipped for good. By default the stored bookmark stays then, and the next run reads from there.",
+        description="Go on from where this run ends, though its `bookmark` is ahead of the stored "
+        "one: rows between them are skipped for good. By default the stored bookmark stays then, "
+        "and the next run reads from there.",
     )
     limit: int | None = Field(default=None, description="Read at most so many rows.")
     query: dict[str, Any] | None = Field(

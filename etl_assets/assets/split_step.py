@@ -1,14 +1,14 @@
 """One stream read by several steps at once: plan, one step for each range, publish.
 
-What passes between the steps is a key, the load id and the number of a range, by which Dagster
-knows the dynamic step
-too. All else is in the destination: nothing is pickled, and no file is shared.
+What passes between the steps is a key: the load id and the number of a range, by which Dagster
+knows the dynamic step too. All else is in the destination: nothing is pickled, and no file is
+shared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import dagster as dg
 from typing_extensions import override
@@ -50,10 +50,20 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class SplitRead:
-    """What the last step returns to the IO manager: the ranges of this load are staged, and are to be published."""
+    """What the last step returns to the IO manager.
+
+    The ranges of this load are staged, and are to be published.
+    """
 
     read: StreamRead
     load_id: str
+
+
+class _Problem(NamedTuple):
+    """Why a stream cannot be split, and what to do about it."""
+
+    told: str
+    hint: str
 
 
 class KeysIOManager(dg.IOManager):
@@ -66,7 +76,8 @@ class KeysIOManager(dg.IOManager):
     @override
     def load_input(self, context: dg.InputContext) -> str:
         upstream = context.upstream_output
-        assert upstream is not None  # noqa: S101 - the input of a dynamic step, or of what collects them
+        # It is the input of a dynamic step, or of what collects them.
+        assert upstream is not None  # noqa: S101
         return upstream.mapping_key or upstream.step_key.partition("[")[2].rstrip("]")
 
 
@@ -91,66 +102,85 @@ def check_splits(
 
 
 def _check(binding: Binding, destination: Destination | None, *, together: bool) -> None:
+    problem = _problem_of_stream(binding) or _problem_of_place(
+        binding, destination, together=together
+    )
+    if problem is not None:
+        raise _refused(binding.stream, problem)
+
+
+def _problem_of_stream(binding: Binding) -> _Problem | None:
+    """Return why a stream that is written so cannot be split, or None."""
     options, stream, writing = binding.options, binding.stream, binding.writing
     strategy = resolve_strategy(
         writing.strategy, incremental=bool(stream.cursor), keyed=bool(stream.primary_key)
     )
     if type(options.split) is not int or options.split < LEAST:
-        problem, hint = (
-            f"split={options.split!r} is no number of ranges",
-            "Give a whole number from 2 on.",
-        )
-    elif not stream.primary_key:
-        problem, hint = (
-            "a split needs a primary key, by which it is split",
-            "Declare primary_key on the stream.",
-        )
-    elif stream.unique_constraints and stream.primary_key[0] not in stream.unique_constraints:
+        problem = f"split={options.split!r} is no number of ranges"
+        return _Problem(problem, hint="Give a whole number from 2 on.")
+    if not stream.primary_key:
+        problem = "a split needs a primary key, by which it is split"
+        return _Problem(problem, hint="Declare primary_key on the stream.")
+    if stream.unique_constraints and stream.primary_key[0] not in stream.unique_constraints:
         # Two rows with one key could be in two ranges, and both would be published.
         key = ", ".join(map(repr, stream.unique_constraints))
-        problem = f"its rows are merged by unique_constraints ({key}), and split by {stream.primary_key[0]!r}"
-        hint = "Leave split out, or begin the primary key with one of the unique_constraints."
-    elif not stream.cursor:
-        problem = "a split needs a replication key: what changes while it is read is found by the next run"
-        hint = "Declare replication_key on the stream."
-    elif strategy is WriteStrategy.APPEND:
-        problem = "a split reads what has changed meanwhile again, which an append would double"
-        hint = 'Use write_strategy="merge" (or "auto").'
-    elif not writing.contract.evolves:
-        problem, hint = "a split does not go with a schema_contract", "Leave out one of them."
-    elif together:
-        problem, hint = (
-            "its streams are read together in one step, so none can be split",
-            "Leave split out.",
+        problem = (
+            f"its rows are merged by unique_constraints ({key}), and split by "
+            f"{stream.primary_key[0]!r}"
         )
-    elif type(binding.source).key_ranges is Source.key_ranges:
+        hint = "Leave split out, or begin the primary key with one of the unique_constraints."
+        return _Problem(problem, hint)
+    if not stream.cursor:
+        problem = (
+            "a split needs a replication key: what changes while it is read is found by the next "
+            "run"
+        )
+        return _Problem(problem, hint="Declare replication_key on the stream.")
+    if strategy is WriteStrategy.APPEND:
+        problem = "a split reads what has changed meanwhile again, which an append would double"
+        return _Problem(problem, hint='Use write_strategy="merge" (or "auto").')
+    if not writing.contract.evolves:
+        problem = "a split does not go with a schema_contract"
+        return _Problem(problem, hint="Leave out one of them.")
+    return None
+
+
+def _problem_of_place(
+    binding: Binding,
+    destination: Destination | None,
+    *,
+    together: bool,
+) -> _Problem | None:
+    """Return why this source or destination, or the one step of many streams, cannot do it."""
+    if together:
+        problem = "its streams are read together in one step, so none can be split"
+        return _Problem(problem, hint="Leave split out.")
+    if type(binding.source).key_ranges is Source.key_ranges:
         problem = f"{type(binding.source).__name__} cannot split a stream: it has no `key_ranges`"
-        hint = "SQL sources have it."
-    elif destination is not None and not _can_publish(
-        destination
-    ):  # that of a resource is known to a run only
-        problem, hint = _not_publishable(destination)
-    else:
-        return
-    raise _refused(stream, problem, hint=hint)
+        return _Problem(problem, hint="SQL sources have it.")
+    # That of a resource is known to a run only.
+    if destination is not None and not _can_publish(destination):
+        return _not_publishable(destination)
+    return None
 
 
 def _can_publish(destination: Any) -> TypeGuard[DatabaseDestination]:
     return isinstance(destination, DatabaseDestination) and destination.can_split
 
 
-def _not_publishable(destination: Any, io_manager_key: str | None = None) -> tuple[str, str]:
-    """Return what is wrong with a destination, or with the resource that should have one, and what to do."""
+def _not_publishable(destination: Any, io_manager_key: str | None = None) -> _Problem:
+    """Return what is wrong with a destination, or with the resource that should have one."""
     place = "destination=" if io_manager_key is None else f"the resource {io_manager_key!r}"
     named = "an IO manager that has no destination" if destination is None else destination
     hint = (
         f"Give {place} a destination for DuckDB, PostgreSQL, MySQL or SQLite, or leave split out."
     )
-    return f"a split cannot be published by {named}", hint
+    return _Problem(f"a split cannot be published by {named}", hint)
 
 
-def _refused(stream: Stream, problem: str, *, hint: str) -> ConfigError:
-    return ConfigError(f"stream {stream.full_name!r}: {problem}.", hint=hint, stream=stream.name)
+def _refused(stream: Stream, problem: _Problem) -> ConfigError:
+    message = f"stream {stream.full_name!r}: {problem.told}."
+    return ConfigError(message, hint=problem.hint, stream=stream.name)
 
 
 def split_asset(
@@ -251,7 +281,7 @@ class _Steps:
     def plan(self, context: dg.AssetExecutionContext, config: SyncConfig) -> list[str]:
         """Return a key for each range.
 
-        None where the stream is to be synced by the last step, as any other is.
+        There are none where the stream is to be synced by the last step, as any other is.
         """
         binding = self.binding
         for other in same_name(context, binding):
@@ -272,9 +302,8 @@ class _Steps:
             table=table,
         )
         strategy = strategy_of(read, database, start, writing.strategy)
-        whole = strategy is WriteStrategy.REPLACE or (
-            start.state is None and not table_exists(database, table)
-        )
+        is_new = start.state is None and not table_exists(database, table)
+        whole = strategy is WriteStrategy.REPLACE or is_new
         if read.partial or start.given or not whole:
             context.log.info("%s: is synced in one step (%s)", read.stream.full_name, start.reason)
             return []
@@ -336,8 +365,7 @@ class _Steps:
     def _database(self, context: dg.AssetExecutionContext) -> DatabaseDestination:
         destination = getattr(getattr(context.resources, self.io_manager_key), "destination", None)
         if not _can_publish(destination):
-            problem, hint = _not_publishable(destination, self.io_manager_key)
-            raise _refused(self.binding.stream, problem, hint=hint)
+            raise _refused(self.binding.stream, _not_publishable(destination, self.io_manager_key))
         return destination
 
     def _table(self, database: DatabaseDestination) -> TableName:
@@ -347,7 +375,7 @@ class _Steps:
 def published(
     split: SplitRead, destination: Destination, table: TableName, writing: Writing, run_id: str
 ) -> SyncResult:
-    """Publish the ranges of a split; gives what all of its steps did."""
+    """Publish the ranges of a split, and return what all of its steps did."""
     assert isinstance(destination, DatabaseDestination)  # noqa: S101 - as above
     read = split.read
     previous = destination.stored(read.source_name, read.stream, table=table).state
@@ -363,11 +391,9 @@ def published(
     result = SyncResult(read.stream.name, read.source_name, split.load_id, WriteStrategy.REPLACE)
     if previous is not None and previous.load_id == split.load_id:
         # An attempt before this one was ended between its COMMIT and its event.
-        result.bookmark, result.columns, result.table = (
-            previous.bookmark,
-            previous.columns,
-            str(table),
-        )
+        result.bookmark = previous.bookmark
+        result.columns = previous.columns
+        result.table = str(table)
         result.records_read = result.records_loaded = result.rows_in_table = previous.rows_in_table
         result.last_changed_by = previous.changed_by
         return result
