@@ -73,8 +73,8 @@ class _Call:
     destination_kind: str | None = None
 
     def bind(self, stream: Stream) -> Binding:
-        own = self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
-        options = own.over(self.defaults)
+        own = self.options.get(stream.full_name) or self.options.get(stream.name)
+        options = (own or StreamOptions()).over(self.defaults)
         stream = options.applied_to(stream)
         can = self.destination.capabilities if self.destination else None
         return Binding(
@@ -102,13 +102,14 @@ class _Call:
         every = {
             stream.key: stream for stream in (*known, *(binding.stream for binding in bindings))
         }
-        tables = place.tables_for(
-            self.source_name, [one for key, one in every.items() if key not in named]
-        )
-        return [
-            replace(one, hashed=tables.get(one.stream.key, self.table(one)) != self.table(one))
-            for one in bindings
-        ]
+        unnamed = [one for key, one in every.items() if key not in named]
+        tables = place.tables_for(self.source_name, unnamed)
+        told_apart = []
+        for one in bindings:
+            by_default = self.table(one)
+            is_hashed = tables.get(one.stream.key, by_default) != by_default
+            told_apart.append(replace(one, hashed=is_hashed))
+        return told_apart
 
     def spec(self, binding: Binding) -> dg.AssetSpec:
         stream = binding.stream
@@ -170,8 +171,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     """Return an asset for each stream of a source.
 
     ```python
-    defs = dg.Definitions(assets=stream_assets(shop, streams=["orders"],
-    destination=DuckDBDestination("w.duckdb")))
+    warehouse = DuckDBDestination("warehouse.duckdb")
+    defs = dg.Definitions(assets=stream_assets(shop, ["orders"], destination=warehouse))
     ```
 
     Args:
@@ -215,10 +216,16 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     manager = None if destination is None else to_io_manager(destination)
     place = getattr(manager, "destination", None)
     warn_of_literals(source, place)
-    call = replace(
-        _call(source, name, place, io_manager_key, translator, write_strategy, options),
-        defaults=_defaults(defaults),
+    call = _Call(
+        source=source,
+        source_name=named(source, name),
+        destination=place,
+        io_manager_key=io_manager_key,
+        translator=translator or StreamTranslator(),
+        write_strategy=write_strategy,
+        options=_options(options),
         schema_contract=schema_contract,
+        defaults=_defaults(defaults),
         destination_kind=destination_kind,
     )
     bindings, specs = _bound(call, streams, catalog)
@@ -281,10 +288,15 @@ def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but
         ConfigError: As for `stream_assets`.
     """
     check_arguments(source, streams, name, translator, options)
-    call = replace(
-        _call(source, name, destination, None, translator, write_strategy, options),
-        defaults=_defaults(defaults),
+    call = _Call(
+        source=source,
+        source_name=named(source, name),
+        destination=destination,
+        translator=translator or StreamTranslator(),
+        write_strategy=write_strategy,
+        options=_options(options),
         schema_contract=schema_contract,
+        defaults=_defaults(defaults),
         destination_kind=destination_kind,
     )
     return _bound(call, streams, catalog)[1]
@@ -314,8 +326,11 @@ def bindings_by_key(
     defaults: StreamOptions | Mapping[str, Any] | None = None,
 ) -> dict[dg.AssetKey, Binding]:
     """Return the streams of a source by the keys that `stream_assets` gives them."""
-    call = replace(
-        _call(source, name, None, None, translator, WriteStrategy.AUTO, options),
+    call = _Call(
+        source=source,
+        source_name=name,
+        translator=translator or StreamTranslator(),
+        options=_options(options),
         defaults=_defaults(defaults),
     )
     return {
@@ -334,46 +349,30 @@ def named(source: Source, name: str | None) -> str:
     if not chosen:
         raise ConfigError(
             f"{type(source).__name__} has no name.",
-            hint=f'Give it one, unique in the project: {type(source).__name__}(name="..."), or name="..." here. '
-            "It names the keys, the group, the schema and the stored state.",
+            hint=f'Give it one, unique in the project: {type(source).__name__}(name="..."), or '
+            'name="..." here. It names the keys, the group, the schema and the stored state.',
         )
     return chosen
 
 
 def _granularity(source: Source, wanted: str | None) -> str:
-    needed = "source" if reads_together(source) else "stream"
     if wanted not in {None, "stream", "source"}:
         raise ConfigError(
             f"There is no granularity {wanted!r}.", hint='It is "stream" or "source".'
         )
-    if wanted == "stream" and type(source).load_data is Source.load_data and reads_together(source):
+    needs_one_step = reads_together(source)
+    reads_one_by_one = type(source).load_data is not Source.load_data
+    if wanted == "stream" and needs_one_step and not reads_one_by_one:
         raise ConfigError(
-            f"{type(source).__name__} reads all its streams at once: it has no load_data for one of them.",
+            f"{type(source).__name__} reads all its streams at once: it has no load_data for one "
+            "of them.",
             hint='Leave granularity="stream" out.',
         )
-    return wanted or needed
+    return wanted or ("source" if needs_one_step else "stream")
 
 
-def _call(  # noqa: PLR0917 - they are one call's arguments
-    source: Source,
-    name: str | None,
-    destination: Destination | None,
-    io_manager_key: str | None,
-    translator: StreamTranslator | None,
-    write_strategy: WriteStrategy | str,
-    options: OptionsByStream | None,
-) -> _Call:
-    return _Call(
-        source=source,
-        source_name=named(source, name),
-        destination=destination,
-        io_manager_key=io_manager_key,
-        translator=translator or StreamTranslator(),
-        write_strategy=write_strategy,
-        options={
-            stream: StreamOptions.of(given, stream) for stream, given in (options or {}).items()
-        },
-    )
+def _options(given: OptionsByStream | None) -> dict[str, StreamOptions]:
+    return {stream: StreamOptions.of(one, stream) for stream, one in (given or {}).items()}
 
 
 def _defaults(given: StreamOptions | Mapping[str, Any] | None) -> StreamOptions:
@@ -406,18 +405,20 @@ def _bindings(
     *,
     report: bool = True,
 ) -> list[Binding]:
-    selection = (
-        [streams] if isinstance(streams, str) else None if streams is None else list(streams)
-    )
+    if isinstance(streams, str):
+        streams = [streams]
+    selection = None if streams is None else list(streams)
     path = catalog_path(call.source_name)
     missing, problem = False, None
     try:
         found = streams_at_load(call.source, call.source_name, selection, catalog, path)
     except ConfigError as error:
         if not is_collecting():
-            raise  # `discover` must be able to load what it is going to mend
+            raise
+        # `discover` must be able to load what it is going to mend.
         found, missing = [], True
-        problem = None if isinstance(error, CatalogMissingError) else str(error)
+        if not isinstance(error, CatalogMissingError):
+            problem = str(error)
     if not missing:
         _check_options(call, found)
     bindings = [call.bind(stream) for stream in found]
@@ -469,8 +470,10 @@ def _check_places(call: _Call, bindings: Sequence[Binding], specs: Sequence[dg.A
         other = tables.setdefault(table.folded, stream)
         if other is not stream:
             raise ConfigError(
-                f"The streams {other.full_name!r} and {stream.full_name!r} share the table {str(table)!r}.",
-                hint=f'Give one of them another: options={{"{stream.full_name}": {{"table": "..."}}}}.',
+                f"The streams {other.full_name!r} and {stream.full_name!r} share the table "
+                f"{str(table)!r}.",
+                hint=f'Give one of them another: options={{"{stream.full_name}": '
+                '{"table": "..."}}.',
                 stream=stream.name,
             )
 
@@ -512,6 +515,6 @@ def _asset(
 
 
 def _check_name(context: dg.AssetExecutionContext, binding: Binding) -> None:
-    """Refuse two different sources of one name in a repository: they would share state and tables."""
+    """Refuse two sources of one name in a repository: they would share state and tables."""
     for other in same_name(context, binding):
         raise two_of_one_name(binding, other)
