@@ -155,7 +155,7 @@ class Server:
     def ask(self, query: str, **variables: Any) -> Any:
         """Return the answer's only field."""
         body = json.dumps({"query": query, "variables": variables}).encode()
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)) as connection:
             connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
             told = json.load(connection.getresponse())
         assert "errors" not in told, told
