@@ -21,10 +21,10 @@ class NamedStates(StateRows):
         """Write a state row that is not there yet."""
         raise NotImplementedError(f"{type(self).__name__} must override insert.")
 
-    def _put(
+    def _put_state(
         self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None
     ) -> None:
-        raise NotImplementedError(f"{type(self).__name__} must override _put.")
+        raise NotImplementedError(f"{type(self).__name__} must override _put_state.")
 
     def _append(self, *row: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must override _append.")
@@ -70,4 +70,4 @@ class NamedStates(StateRows):
         self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key)
         now = datetime.now(UTC).isoformat()
         values = ("", "", dump(document), now, FORMAT, "", "", "[]", 0, "")
-        self._put(key, values, None)
+        self._put_state(key, values, None)
