@@ -135,6 +135,10 @@ class DuckDBTransaction(SqlTransaction):
         return type_name(type_)
 
     @override
+    def keeps_as_text(self, type_: "pa.DataType") -> bool:
+        return type_name(type_) == "VARCHAR"
+
+    @override
     def create_schema(self, name: str) -> None:
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self._catalog)}.{quote(name)}")
 
