@@ -91,7 +91,8 @@ def check(called: str, name: str, value: Any, kind: Kind) -> None:
         for one in value:
             if not isinstance(one, str):
                 raise ArgumentTypeError(
-                    f"{called}: {name} must be {words}, but one in it is of the type {type(one).__name__}."
+                    f"{called}: {name} must be {words}, but one in it is of the type "
+                    f"{type(one).__name__}."
                 )
 
 

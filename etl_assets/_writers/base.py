@@ -1,4 +1,4 @@
-"""What can be written to: every destination and every cache, where scripts written for PyAirbyte look for the type."""
+"""The type of what can be written to, where scripts written for PyAirbyte look for it."""
 
 from abc import ABC
 from typing import Any

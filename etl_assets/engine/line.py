@@ -95,7 +95,7 @@ class Line:
 
     @property
     def replaces(self) -> bool:
-        """Whether its rows take the place of others, so that nothing of it is published before its end."""
+        """Whether its rows replace others, so that nothing is published before its end."""
         return self.load.is_whole
 
     @property

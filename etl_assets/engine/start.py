@@ -187,7 +187,9 @@ def resolve_partitions(
     adopt: bool = False,
     table: TableName | None = None,
 ) -> Start:
-    """Decide where a sync of whole partitions begins: at their beginning, whatever was loaded of them before.
+    """Decide where a sync of whole partitions begins.
+
+    It is at their beginning, whatever was loaded of them before.
 
     Args:
         read: What is going to be read.
@@ -206,7 +208,8 @@ def resolve_partitions(
     fault("begin")
     if not (destination.capabilities.partitions and isinstance(destination, PartitionedTarget)):
         raise ConfigError(
-            f"stream {read.stream.name!r}: the destination cannot replace the rows of single partitions.",
+            f"stream {read.stream.name!r}: the destination cannot replace the rows of single "
+            "partitions.",
             hint="Leave partitions_def out, or load into a database.",
             stream=read.stream.name,
         )
@@ -216,8 +219,8 @@ def resolve_partitions(
     if found.stored.problem and on_table_changed == "error":
         raise StateError(
             f"stream {read.stream.name!r}: {found.stored.problem}.",
-            hint="Someone else changed it. To load these partitions all the same, and the others by a backfill, set "
-            'on_table_changed="full_refresh".',
+            hint="Someone else changed it. To load these partitions all the same, and the others "
+            'by a backfill, set on_table_changed="full_refresh".',
             stream=read.stream.name,
         )
     fences = {name: found.load_ids[name] for name in partitions.names if name in found.load_ids}
@@ -394,15 +397,15 @@ def _strategy_of_partitions(read: StreamOfSource, wanted: WriteStrategy) -> Writ
     stream = read.stream
     if read.partial:
         raise ConfigError(
-            f"stream {stream.name!r}: a read cut by `limit` or `query` is not the whole partition, so it cannot take "
-            "the place of its rows.",
+            f"stream {stream.name!r}: a read cut by `limit` or `query` is not the whole partition, "
+            "so it cannot take the place of its rows.",
             hint="Leave the cut out.",
             stream=stream.name,
         )
     if wanted is WriteStrategy.APPEND:
         raise ConfigError(
-            f"stream {stream.name!r}: the rows of a partition take the place of those that are there, so they cannot "
-            "be appended.",
+            f"stream {stream.name!r}: the rows of a partition take the place of those that are "
+            "there, so they cannot be appended.",
             hint='Leave write_strategy out, or set it to "auto".',
             stream=stream.name,
         )

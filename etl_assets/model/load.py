@@ -82,7 +82,7 @@ class Load:
 
     @property
     def is_whole(self) -> bool:
-        """Whether its rows take the place of others, so that they are published at the end or not at all."""
+        """Whether its rows replace others, so that they are published at the end or not at all."""
         return self.strategy is WriteStrategy.REPLACE or self.partitions is not None
 
 

@@ -1,4 +1,6 @@
-"""The partitions of a stream that one load brings whole: what their rows have, and which rows are none of theirs.
+"""The partitions of a stream that one load brings whole.
+
+They say what their rows have, and which rows are none of theirs.
 
 A partition of time is a window, its end excluded. A moment with a zone is in the window that it is
 in anywhere on Earth; one without a zone, and a date, are read as the clock on the wall of the
@@ -78,7 +80,9 @@ class Partition:
 
 @dataclass(frozen=True)
 class Partitions:
-    """Some partitions of a stream, which one load brings whole: its rows take the place of those that are there.
+    """Some partitions of a stream, which one load brings whole.
+
+    Its rows take the place of those that are there.
 
     Args:
         each: The partitions.
@@ -151,7 +155,8 @@ class Partitions:
             stream=stream,
             field=name,
             value=value,
-            hint='Have the source honour the window it is given, or leave such rows out with outside_partition="drop".',
+            hint="Have the source honour the window it is given, or leave such rows out with "
+            'outside_partition="drop".',
         )
 
 
@@ -183,7 +188,10 @@ def _met(
 
 
 def _of_unit(type_: "pa.DataType") -> "pa.DataType":
-    """Return the type in which a bound is compared: of seconds, nothing beyond a unit's range is lost."""
+    """Return the type in which a bound is compared.
+
+    Its unit is the microsecond, in which no bound is beyond the range.
+    """
     import pyarrow as pa
 
     return type_ if pa.types.is_date32(type_) else pa.timestamp("us", type_.tz)
@@ -209,7 +217,9 @@ def check_time(type_: "pa.DataType", name: str, stream: str) -> None:
 
 
 def values_of(wanted: frozenset[str], type_: "pa.DataType", name: str, stream: str) -> list[Any]:
-    """Return the values of a type whose texts are these keys of partitions; a key that is none has no rows.
+    """Return the values of a type whose texts are these keys of partitions.
+
+    A key that is no such text has no rows.
 
     Raises:
         DataError: A type of whose values no partitions are made.
@@ -247,7 +257,10 @@ def _integers(texts: Sequence[str], type_: "pa.DataType") -> Iterator[int]:
 
 
 def _joined(alternatives: list[dict[str, Condition]]) -> list[dict[str, Condition]]:
-    """Return the same rows by fewer alternatives: those that differ in one field alone are one, if they can be."""
+    """Return the same rows by fewer alternatives.
+
+    Those that differ in one field alone become one, if they can.
+    """
     for name in alternatives[0] if alternatives else ():
         groups: dict[Any, list[Condition]] = {}
         for one in alternatives:

@@ -1,1 +1,1 @@
-"""Where PyAirbyte has its catalogs and states: thin, and only for scripts that import them from there."""
+"""PyAirbyte's catalogs and states: thin, for scripts that import them from there."""

@@ -86,7 +86,10 @@ class CatalogProvider:
         return found
 
     def resolve_write_method(self, stream_name: str, write_strategy: WriteStrategy) -> WriteMethod:
-        """Return what a strategy stands for: `auto` merges by a primary key, appends by a cursor, else replaces."""
+        """Return what a strategy stands for.
+
+        `auto` merges by a primary key, appends by a cursor, and replaces otherwise.
+        """
         if write_strategy is not WriteStrategy.AUTO:
             return WriteMethod(write_strategy.value)
         if self.get_primary_keys(stream_name):

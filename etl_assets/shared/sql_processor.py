@@ -1,4 +1,4 @@
-"""The configuration of a database, where scripts written for PyAirbyte look for the type: a cache's own."""
+"""A cache's configuration, where scripts written for PyAirbyte look for the type."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -49,8 +49,8 @@ class PartitionStates(History):
             if current is not None:
                 by = f"run {current.run_id}" if current.run_id else f"load {current.load_id}"
             raise ConcurrentSyncError(
-                f"stream {load.stream.name!r}: its partition {name!r} was loaded by {by} meanwhile; this sync was "
-                "rolled back.",
+                f"stream {load.stream.name!r}: its partition {name!r} was loaded by {by} "
+                "meanwhile; this sync was rolled back.",
                 hint="Nothing is lost: the next run of the partition loads it anew.",
                 stream=load.stream.name,
             )
@@ -61,7 +61,7 @@ class PartitionStates(History):
         columns: Sequence[Column],
         rows: Mapping[str, int],
     ) -> None:
-        """Write the state row of each partition that was loaded, and append one row for each to the ledger.
+        """Write the state row and a row of the ledger for each partition that was loaded.
 
         Args:
             entry: What was loaded, of all of them together.
@@ -75,8 +75,8 @@ class PartitionStates(History):
         after = dump(entry.bookmark_after, stream=load.stream.name)
         described = json.dumps([asdict(column) for column in columns])
         values = (
-            load.load_id, load.run_id, after, entry.committed_at.isoformat(), FORMAT, entry.table.schema,
-            entry.table.name, described, entry.rows_in_table, load.load_id,
+            load.load_id, load.run_id, after, entry.committed_at.isoformat(), FORMAT,
+            entry.table.schema, entry.table.name, described, entry.rows_in_table, load.load_id,
         )  # fmt: skip
         for name, count in rows.items():
             key, current = (*stream, name), there.get(name)

@@ -110,7 +110,10 @@ class PartitionRows:
         return type_
 
     def _written_as(self, column: str) -> "pa.DataType":
-        """Return the type of time that the texts of a column are of: no row has come that would say it."""
+        """Return the type of time that the texts of a column have.
+
+        The texts say it themselves, as no row has come that would.
+        """
         import pyarrow as pa
 
         is_zoned = self._tx.has_rows(self._table, f"{quote(column)} LIKE '%+00:00'")

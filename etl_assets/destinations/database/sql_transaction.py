@@ -284,7 +284,9 @@ def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
 
 
 def unless_newer(condition: str, newer: str | None, other: str = "s") -> str:
-    """Return a condition that holds of the rows `t` that are not greater in a column than those they are merged with.
+    """Return a condition that leaves out rows that are newer than those they are merged with.
+
+    It holds of the rows `t` whose value in a column is not greater.
 
     Args:
         condition: What else holds.

@@ -153,9 +153,10 @@ def rows_of_partitions(tx: Transaction, plan: Plan) -> PartitionRows:
 
 
 def _newer_by(plan: Plan) -> str | None:
-    """Return the column by which a row elsewhere in the table may be newer than the one that came, if there is one.
+    """Return the column that tells which of two rows with one key is newer, if there is one.
 
-    The rows of the partitions are gone by then: a key that is still there has moved to another one.
+    A row elsewhere in the table may be newer than the one that came. The rows of the partitions are
+    gone by then: a key that is still there has moved to another one.
     """
     cursor = plan.load.stream.cursor
     if plan.load.partitions is None or not cursor:

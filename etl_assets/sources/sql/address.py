@@ -1,4 +1,7 @@
-"""Where a database is: a URL or its parts, resolved when a connection is opened, and whom to trust on the way there."""
+"""Where a database is, and whom to trust on the way there.
+
+It is a URL or its parts, which are resolved when a connection is opened.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,15 +115,15 @@ def _parsed(address: SecretUrl, source: str) -> "sa.URL":
 
 
 def looks_like_url(value: Any) -> bool:
-    """Return whether a value that stands where a name could stand is a URL: no name of a source has such a form."""
+    """Return whether a value that may be a name is a URL, whose form no name of a source has."""
     return (isinstance(value, str) and ":" in value) or hasattr(value, "drivername")
 
 
 def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with which the driver encrypts and checks the server's certificate and name.
+    """Return the arguments with which the driver encrypts, and checks whom it talks to.
 
-    None where the server is on this machine, or where the URL or the arguments say themselves how
-    far to trust.
+    It checks the server's certificate and name. There are no arguments where the server is on this
+    machine, or where the URL or the given arguments say themselves how far to trust.
     """
     backend = "mysql" if url.get_backend_name() in {"mysql", "mariadb"} else url.get_backend_name()
     said = {*args, *url.query}
@@ -139,7 +142,7 @@ def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_local(url: "sa.URL", args: Mapping[str, Any], backend: str) -> bool:
-    """Return whether everything that may name the server means this machine, whichever the driver prefers."""
+    """Return whether the server, by each name that the driver may prefer, is this machine."""
     if {"unix_socket", "read_default_file"} & {*args, *url.query}:
         return True
     names = ("host", "hostaddr") if backend == "postgresql" else ("host",)

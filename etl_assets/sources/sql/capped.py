@@ -1,4 +1,7 @@
-"""How far a bookmark may go: up to `max_bookmark`, so that a row in the far future hides none that come later."""
+"""How far a bookmark may go: up to `max_bookmark`.
+
+Otherwise a single row in the far future would hide all that come later.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from etl_assets.sources.sql.query import Query
 
 SKEW = timedelta(days=1)
-"""So much a stored bookmark may lie beyond one that counts from now: clocks are not all the same."""
+"""How far a stored bookmark may lie beyond one that counts from now, as clocks differ."""
 
 
 def capped(asked: "Query", upto: Any = None) -> Any:
@@ -31,7 +34,9 @@ def capped(asked: "Query", upto: Any = None) -> Any:
 
 
 def refuse_beyond(asked: "Query") -> None:
-    """Refuse a bookmark that was stored before there was a bound, or under another one: it hides rows.
+    """Refuse a bookmark beyond the bound, which would hide rows.
+
+    It was stored before there was a bound, or under another one.
 
     Raises:
         BookmarkError: It names both.

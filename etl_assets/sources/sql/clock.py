@@ -1,4 +1,7 @@
-"""How long a statement may take, for databases that run in this process and have no setting for it."""
+"""How long a statement may take, in databases that have no setting for it.
+
+These are the ones that run in this process.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +48,10 @@ class Clock:
                 over.set()
 
     def _watch(self, over: Event, interrupt: Callable[[], None]) -> None:
-        """Interrupt a run whose time has passed until it is over: one that has not quite begun is not interrupted."""
+        """Interrupt a run whose time has passed, again and again until it is over.
+
+        One interruption is not enough: a run that has not quite begun does not notice it.
+        """
         over.wait(self.seconds)
         while not over.is_set():
             with self._lock:

@@ -1,4 +1,4 @@
-"""Connections to a database to read from: one snapshot, read only, and errors that say what is wrong."""
+"""Connections to read a database: one read-only snapshot, and errors that say what is wrong."""
 
 import random
 import sqlite3
@@ -60,13 +60,16 @@ class Server:
 
 
 class Snapshot:
-    """One open connection in one read-only transaction that sees the database as it was when it began."""
+    """One open connection, in a read-only transaction.
+
+    It sees the database as it was when the transaction began.
+    """
 
     def __init__(self, connection: "sa.Connection", clock: "Clock") -> None:
         self.connection = connection
         self.dialect = connection.dialect.name
         self.failures: list[DataError] = []
-        """What a function of ours found wrong while SQLite called it: the driver would only say that it failed."""
+        """Errors of our own functions that SQLite called: its driver only says that one failed."""
         self.functions: set[str] = set()
         self.fields: dict[str, str] = {}
         """The columns' names by their labels in the statement that is running."""
@@ -74,9 +77,10 @@ class Snapshot:
         self.statement_seconds: float | None = None
 
     def begin_after(self, sql: str) -> "sa.Row[Any] | None":
-        """Run a statement in a transaction of its own, then begin the snapshot anew; return the first row, or None.
+        """Run a statement in its own transaction, then begin the snapshot anew.
 
-        What a transaction has committed before the statement ran is in the snapshot.
+        Returns the statement's first row, or None. What a transaction has committed before the
+        statement ran is in the snapshot.
         """
         self.connection.rollback()
         row = self.connection.exec_driver_sql(sql).first()
@@ -90,7 +94,10 @@ class Snapshot:
         return self.dialect in {"mysql", "mariadb"}
 
     def restart_clock(self) -> None:
-        """Count the time-out from now: what the caller did between two fetches is not the statement's time."""
+        """Count the time-out from now.
+
+        What the caller did between two fetches is not the statement's time.
+        """
         self._clock.restart()
 
     @contextmanager
@@ -101,7 +108,10 @@ class Snapshot:
             yield
 
     def add_function(self, name: str, function: Callable[[Any], Any]) -> None:
-        """Have SQLite call a Python function of one argument; a DataError that it raises is kept for `translated`."""
+        """Have SQLite call a Python function of one argument.
+
+        A DataError that the function raises is kept for `translated`.
+        """
 
         def guarded(value: Any) -> Any:
             try:
@@ -223,7 +233,10 @@ def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> 
 
 
 def _bound_handshake(engine: "sa.Engine", seconds: float) -> None:
-    """Have PyMySQL wait for the handshake no longer than for the connection; otherwise it would wait for ever."""
+    """Have PyMySQL wait for the handshake no longer than for the connection.
+
+    It would wait forever otherwise.
+    """
     from sqlalchemy import event
 
     def do_connect(_dialect: Any, _record: Any, _cargs: list[Any], cparams: dict[str, Any]) -> None:
@@ -277,7 +290,10 @@ def _existing_file(name: str, source: str, *, is_uri: bool) -> tuple[str, bool]:
 
 
 def _begin(snapshot: Snapshot, seconds: float | None) -> None:
-    """Begin the transaction that holds the snapshot, with settings under which values come as text we know."""
+    """Begin the transaction that holds the snapshot.
+
+    Its settings make values come as text in a form that we know.
+    """
     run = snapshot.connection.exec_driver_sql
     if snapshot.dialect == "postgresql":
         settings = {
@@ -341,7 +357,7 @@ class Rows(Protocol):
 def streamed(
     server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", rows: int
 ) -> Iterator[Rows]:
-    """Run a statement with a cursor on the server's side, and give it up cleanly when the caller does."""
+    """Run a statement with a server-side cursor, which is closed cleanly when the caller stops."""
     import sqlalchemy as sa
 
     if snapshot.dialect == "sqlite":
@@ -367,7 +383,7 @@ def streamed(
 
 
 class _SqliteRows:
-    """The rows of a statement as SQLite's own cursor gives them: no objects are made around them."""
+    """The rows of a statement from SQLite's own cursor, with no objects made around them."""
 
     def __init__(self, snapshot: Snapshot, statement: "sa.Select[Any]") -> None:
         dialect = snapshot.connection.dialect

@@ -1,4 +1,4 @@
-"""The incremental query and its rules: values of a bookmark typed back, compared, shifted, and ordered."""
+"""The incremental query: values of a bookmark are typed, compared, shifted and ordered."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -223,7 +223,10 @@ class Cursor:
         return has_zone(value)
 
     def reaches(self, values: Sequence[Any], *, strictly: bool = False) -> "Condition":
-        """Return the condition that a row is at or after a key (`strictly`: after it), column by column."""
+        """Return the condition that a row is at or after a key, column by column.
+
+        With `strictly` it is after the key.
+        """
         import sqlalchemy as sa
 
         bound = [key.bind(value) for key, value in zip(self.keys, values, strict=True)]
@@ -295,7 +298,9 @@ class Cursor:
         return found
 
     def refuse_lower_maximum(self) -> None:
-        """Raise an error if the source ends before the bookmark: it was restored, or its newest rows were deleted.
+        """Raise an error if the source ends before the bookmark.
+
+        It was restored then, or its newest rows were deleted.
 
         Raises:
             BookmarkError: Names both values.
@@ -447,7 +452,10 @@ def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
 def _in_sqlite(
     snapshot: "Snapshot", column: SqlColumn, stream: str, against: Sequence[Any]
 ) -> Comparable:
-    """Return a column as SQLite compares it: numbers as numbers, dates and times as the texts they are kept as."""
+    """Return a column as SQLite compares it.
+
+    Numbers are compared as numbers, dates and times as the texts that they are stored as.
+    """
     import sqlalchemy as sa
 
     raw = sa.types.NullType()

@@ -77,7 +77,9 @@ class PostgresSource(_ServerSource):
 
 
 class MySQLSource(_ServerSource):
-    """Tables, views and queries of a MySQL or MariaDB database, read through one unbuffered cursor in one snapshot.
+    """Tables, views and queries of a MySQL or MariaDB database.
+
+    They are read in one snapshot, through one unbuffered cursor.
 
     ```python
     MySQLSource(name="shop", host="db.example.com", database="shop", user="reader",

@@ -1,4 +1,8 @@
-"""Types as a database describes a result: of a query of the user's, and of columns that reflection cannot tell."""
+"""The types of a result, as the database describes it.
+
+They are asked for where the result is that of the user's query, and for columns that reflection
+knows too little of.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -68,9 +72,10 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
 def postgres_types(
     snapshot: "Snapshot", described: Sequence[Any]
 ) -> list[tuple[SqlType | None, str]]:
-    """Return how each column of a result is read, None where only its text is left, and the type's name.
+    """Return how each column of a result is read, and the name of its type.
 
-    Of a domain PostgreSQL describes the type below, with precision and scale.
+    The way of reading is None where there is only a column's text to read. Of a domain PostgreSQL
+    describes the type below, with precision and scale.
     """
     import sqlalchemy as sa
 
@@ -97,7 +102,8 @@ WITH RECURSIVE below (name, type, modifier) AS (
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relname = :name
     AND CASE WHEN CAST(:schema AS text) IS NULL
-        THEN pg_catalog.pg_table_is_visible(c.oid) AND n.nspname <> 'pg_catalog' ELSE n.nspname = :schema END
+        THEN pg_catalog.pg_table_is_visible(c.oid) AND n.nspname <> 'pg_catalog'
+        ELSE n.nspname = :schema END
     UNION ALL
     SELECT b.name, t.typbasetype, t.typtypmod
     FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
@@ -105,15 +111,19 @@ WITH RECURSIVE below (name, type, modifier) AS (
 SELECT b.name, t.typname, t.typcategory, b.modifier
 FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype <> 'd'
 """
-"""The type of each column of a table, of a domain the one at its bottom, which alone can have a modifier."""
+"""The type of each column of a table.
+
+A domain's is the type at its bottom, which alone can have a modifier.
+"""
 
 
 def postgres_column_types(
     snapshot: "Snapshot", name: str, schema: str | None
 ) -> dict[str, tuple[SqlType | None, str]]:
-    """Return how each column of a table is read, None where only its text is left, and the type's name.
+    """Return how each column of a table is read, and the name of its type.
 
-    Only the catalog is asked: of a table that the user may not read, it tells the same.
+    The way of reading is None where there is only a column's text to read. Only the catalog is
+    asked: of a table that the user may not read, it tells the same.
 
     Args:
         snapshot: The open connection.

@@ -93,7 +93,10 @@ def _is_left_out(
 
 
 def _is_ours(name: str) -> bool:
-    """Return whether a name, or a glob (`*` does not), is of tables that this library keeps: they are no data."""
+    """Return whether a name belongs to the tables that this library keeps, which are no data.
+
+    It may be a glob, of which `*` does not.
+    """
     return name.rpartition(".")[2].casefold().startswith(OWN_TABLES)
 
 
@@ -103,7 +106,10 @@ def _matches(schema: str | None, name: str, glob: str) -> bool:
 
 
 def _closed_view(error: "sa.exc.SQLAlchemyError", snapshot: "Snapshot") -> str | None:
-    """Return why a database does not tell a view's columns; None where the view itself is not the cause."""
+    """Return why a database does not tell a view's columns.
+
+    It is None where the cause is not the view itself.
+    """
     import sqlalchemy as sa
 
     of_driver = isinstance(error, sa.exc.DBAPIError)

@@ -44,10 +44,8 @@ _MYSQL_CODES: dict[int, str] = {
 }
 # What has no code: libpq while connecting, and SQLite.
 _WORDS: Sequence[tuple[str, str]] = (
-    (
-        r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied",
-        "login",
-    ),
+    (r"authentication failed|no password supplied|pg_hba\.conf", "login"),
+    (r"role .* does not exist|access denied", "login"),
     (r"permission denied", "rights"),
     (
         r"database .* does not exist|unable to open database file|not a (valid duckdb )?database",
@@ -57,25 +55,27 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"certificate|ssl error|ssl is required|does not support ssl|root\.crt", "tls"),
     (r"(resolve|translate) host|not known|getaddrinfo|no address", "host"),
     (r"refused", "port"),
-    (
-        r"could not connect|time(out|d out)|no route|unreachable|starting up"  # noqa: ISC004
-        r"|shutting down|too many|server closed|locked|could not set lock|busy|reset by peer|disk i/o error",
-        "away",
-    ),
+    (r"could not connect|time(out|d out)|no route|unreachable|reset by peer", "away"),
+    (r"starting up|shutting down|too many|server closed|disk i/o error", "away"),
+    (r"locked|could not set lock|busy", "away"),
     (r"^interrupted|\binterrupt error: interrupted", "slow"),
 )
 _HINTS = {
     "login": "Check user and password.",
-    "rights": "Let this user read it: GRANT USAGE ON SCHEMA, GRANT SELECT ON TABLE (MySQL: GRANT SELECT, SHOW VIEW).",
-    "tls": "Give the server's certificate authority (sslrootcert, ssl_ca), switch TLS on there if it has none, or say "
-    "in the url how far to trust it.",
+    "rights": "Let this user read it: GRANT USAGE ON SCHEMA, GRANT SELECT ON TABLE "
+    "(MySQL: GRANT SELECT, SHOW VIEW).",
+    "tls": "Give the server's certificate authority (sslrootcert, ssl_ca), switch TLS on there "
+    "if it has none, or say in the url how far to trust it.",
     "stranger": "What answers there is no PostgreSQL: check host and port.",
     "host": "Check the name of the host; it is tried again.",
-    "port": "The host answers, and nothing listens there: check the port, and that the server runs; it is tried again.",
+    "port": "The host answers, and nothing listens there: check the port, and that the server "
+    "runs; it is tried again.",
     "missing": "Check the name of the database or file in the url.",
     "away": "Check host and port, and that the server runs; it is tried again.",
-    "slow": "The statement took longer than its time-out allows: raise `statement_timeout`, or add an index.",
-    "text": "A name, a comment or a key in the database is not UTF-8 text, though its values may be: correct it there.",
+    "slow": "The statement took longer than its time-out allows: raise `statement_timeout`, or "
+    "add an index.",
+    "text": "A name, a comment or a key in the database is not UTF-8 text, though its values may "
+    "be: correct it there.",
 }
 _UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(?P<field>.*?)' with text", re.DOTALL)
 
@@ -131,7 +131,9 @@ def translated(
 def as_database_errors(
     kind: type[Exception], *, broken: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
-    """Yield a driver's errors the form in which SQLAlchemy raises them, where the driver is used without it.
+    """Give a driver's errors the form in which SQLAlchemy raises them.
+
+    For where the driver is used without SQLAlchemy.
 
     Args:
         kind: The driver's class of errors.
@@ -198,7 +200,10 @@ def _message(original: Any) -> str:
 
 
 def _without_values(message: str, state: str) -> str:
-    """Return a message, masked, without what a data exception quotes: a value of a row, or one that was bound."""
+    """Return a message, masked, without the value that a data exception quotes.
+
+    The value is that of a row, or one that was bound.
+    """
     if state.startswith("22"):
         message = message.split(": ", 1)[0]
     return (

@@ -9,11 +9,12 @@ if TYPE_CHECKING:
 
 _ESTIMATES = {
     "postgresql": "SELECT c.relname, CAST(c.reltuples AS bigint) FROM pg_catalog.pg_class c "
-    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'm', "
-    "'f') "
+    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind IN ('r', 'p', 'm', 'f') "
     "AND c.reltuples > 0 AND n.nspname = coalesce(CAST(:schema AS text), current_schema())",
-    "mysql": "SELECT table_name, table_rows FROM information_schema.tables WHERE table_rows IS NOT NULL "
-    "AND table_type = 'BASE TABLE' AND table_schema = coalesce(:schema, database())",
+    "mysql": "SELECT table_name, table_rows FROM information_schema.tables "
+    "WHERE table_rows IS NOT NULL AND table_type = 'BASE TABLE' "
+    "AND table_schema = coalesce(:schema, database())",
 }
 
 

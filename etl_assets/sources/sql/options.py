@@ -1,4 +1,4 @@
-"""The options of a `SqlSource`: their types, and the rules by which incremental streams are read."""
+"""The options of a `SqlSource`, and the rules by which incremental streams are read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The rows of partitions in the table of a source: conditions on its columns, which the database evaluates."""
+"""The rows of partitions in a table of a source.
+
+They are conditions on its columns, which the database evaluates.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -45,7 +48,9 @@ class PartitionFilter:
         return sa.or_(sa.false(), *map(self._alternative, self._partitions.joined))
 
     def refuse_nulls(self, filters: "Sequence[SqlCondition]") -> None:
-        """Refuse rows without the field that says in which partition they are: no run would load them.
+        """Refuse rows without the field that says in which partition they are.
+
+        No run would load them.
 
         Args:
             filters: The conditions on all rows of the stream.
@@ -63,7 +68,8 @@ class PartitionFilter:
             statement = statement.where(*filters, is_null).limit(1)
             if snapshot.connection.execute(statement).first() is not None:
                 raise SourceError(
-                    f"stream {stream!r}: there are rows whose {name!r} is NULL, so they are in no partition.",
+                    f"stream {stream!r}: there are rows whose {name!r} is NULL, so they are in no "
+                    "partition.",
                     hint='Use on_null_cursor="exclude" to leave them out, or another partition_by.',
                     stream=stream,
                 )
@@ -106,7 +112,8 @@ class PartitionFilter:
             return pa.timestamp("us", "UTC")
         if kind != "timestamp":
             raise self._query.error(
-                f"partition_by={column.name!r} is {column.declared}, and a partition is a window of time.",
+                f"partition_by={column.name!r} is {column.declared}, and a partition is a window "
+                "of time.",
                 hint="Name a column with a date or a time.",
             )
         snapshot = self._query.snapshot
@@ -123,7 +130,8 @@ class PartitionFilter:
         type_ = types.get(column.type.kind)
         if type_ is None:
             raise query.error(
-                f"partition_by={column.name!r} is {column.declared}, and a partition is a text, an integer or a boolean.",
+                f"partition_by={column.name!r} is {column.declared}, and a partition is a text, "
+                "an integer or a boolean.",
                 hint="Name a column of such a type.",
             )
         values = values_of(frozenset({text}), type_, column.name, query.stream.name)

@@ -1,4 +1,7 @@
-"""A stream that is a query of the user's: its columns and their types, as the database describes the result."""
+"""A stream that is a query of the user's.
+
+The database describes the result: its columns, and their types.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -130,7 +130,10 @@ class Query:
         return [*conditions, *self.lagging(cursor)]
 
     def _from(self, cursor: Cursor, bookmark: Sequence[Any]) -> "list[Condition]":
-        """Return the condition that a row is at or after the bookmark, or as far before it as `lookback` reaches."""
+        """Return the condition that a row is at or after the bookmark.
+
+        With `lookback`, it begins so far before the bookmark.
+        """
         if self.rules.lookback is None:
             return [cursor.reaches(bookmark, strictly=self.words.reads_strictly)]
         first = self._shifted(bookmark, self.rules.lookback, "lookback")
@@ -156,7 +159,7 @@ class Query:
         return shifted(key[0], span, stream=stream.name, field=stream.cursor[0], option=option)
 
     def settled(self, upto: Any) -> "list[Condition]":
-        """Return the condition that a row's first replication key is at or before a value, if there is one."""
+        """Return the condition that a row's first replication key is not beyond a value, if any."""
         if self.cursor is None or upto is None:
             return []
         return [self.cursor.before_first(upto, inclusive=True)]

@@ -1,4 +1,7 @@
-"""A table split by the first column of its primary key: the boundaries, and the rows between two of them."""
+"""A table that is split by the first column of its primary key.
+
+Here are the boundaries, and the rows between two of them.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

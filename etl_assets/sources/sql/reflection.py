@@ -110,10 +110,11 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
 
 
 def selected_columns(stream: Stream, table: SqlTable) -> tuple[list[SqlColumn], list[str]]:
-    """Return the columns to read, in the table's order, and the declared ones that the table does not have.
+    """Return the columns to read, and the declared ones that the table does not have.
 
-    Keys and replication keys are always read. A column that the stream's schema does not know is
-    left out unless the stream takes new ones (`auto_add_new_fields`) or has no schema.
+    The columns to read are in the table's order. Keys and replication keys are always read. A
+    column that the stream's schema does not know is left out unless the stream takes new ones
+    (`auto_add_new_fields`) or has no schema.
     """
     for role, names in (("primary key", stream.primary_key), ("replication key", stream.cursor)):
         for name in names:
@@ -131,7 +132,10 @@ def selected_columns(stream: Stream, table: SqlTable) -> tuple[list[SqlColumn], 
 
 
 def _elsewhere(snapshot: "Snapshot", inspector: "sa.Inspector", name: str) -> str:
-    """Return a hint at the other schemas that have a table of this name: a schema is easily left out."""
+    """Return a hint at the other schemas that have a table of this name, if there are any.
+
+    A schema is easily left out.
+    """
     if snapshot.dialect == "sqlite":
         return ""
     found = [schema for schema in all_schemas(snapshot) if inspector.has_table(name, schema=schema)]
@@ -174,7 +178,7 @@ def reflected(
     force = None if getattr(dialect, "requires_name_normalize", False) else True
     columns = [one.copy() for one in columns]
     if snapshot.is_mysql:
-        # SQLAlchemy reads CREATE TABLE, and leaves a quote in a name doubled, as it is written there.
+        # SQLAlchemy reads CREATE TABLE, and leaves a quote in a name doubled, as it stands there.
         for column in columns:
             column["name"] = column["name"].replace("``", "`")
     clause = sa.table(
@@ -233,9 +237,10 @@ def _better_types(
     clause: "sa.FromClause",
     columns: "Sequence[ReflectedColumn]",
 ) -> Mapping[str, tuple[SqlType | None, Any]]:
-    """Return the types of columns of which SQLAlchemy says too little: how they are read, and as what they are declared.
+    """Return the types of columns of which SQLAlchemy says too little.
 
-    How one is read is None where the declared type says it.
+    Of each: how it is read, and the type it is declared as. The former is None where the declared
+    type says it.
     """
     if snapshot.dialect == "postgresql":
         return _described(snapshot, name, schema, columns)
@@ -281,7 +286,9 @@ def _geometries(snapshot: "Snapshot", name: str, schema: str | None) -> set[str]
 
 @contextmanager
 def unknown_types_let_pass(name: str) -> Iterator[None]:
-    """Silence SQLAlchemy's warning about a type it does not know: such a column is read as its text.
+    """Silence SQLAlchemy's warning about a type that it does not know.
+
+    Such a column is read as its text.
 
     Raises:
         SourceError: SQLAlchemy has left a column out, and would only have warned.

@@ -1,4 +1,7 @@
-"""The fastest route by which a driver gives the rows of a read; all of them give the same records."""
+"""The fastest route by which a driver gives the rows of a read.
+
+All routes give the same records.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

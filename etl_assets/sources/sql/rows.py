@@ -28,7 +28,10 @@ def batches(
     batch_rows: int,
     refusals: Refusals,
 ) -> "Iterator[pa.Table]":
-    """Yield a result's rows as Arrow tables; where there are none, an empty table that says the types."""
+    """Yield a result's rows as Arrow tables.
+
+    Where there are no rows, it is one empty table, which tells the types.
+    """
     import pyarrow as pa
 
     readers = [

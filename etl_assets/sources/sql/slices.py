@@ -1,4 +1,4 @@
-"""Rows of a database's own wire format, taken apart column by column: all rows of a column at once, none one by one.
+"""Rows in a database's own wire format, decoded column by column, never row by row.
 
 The rows lie behind each other in one buffer. Where each row begins is known from its message; where
 a column of a row begins, from where the one before it ends. So one array of positions, one number
@@ -22,7 +22,7 @@ Positions = npt.NDArray[np.int64]
 Nulls = npt.NDArray[np.bool_] | None
 
 PIECE_BYTES = 2 << 20
-"""So much is taken apart at once: little enough to stay in a processor's cache, enough to be worth the calls."""
+"""How much is decoded at once: it fits the cache of a processor, and is worth the calls."""
 
 
 class Buffer:

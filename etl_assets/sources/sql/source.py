@@ -36,7 +36,7 @@ from etl_assets.sources.sql.words import NOT_A_FILTER
 from etl_assets.sources.tap.verbs import MODES
 
 BATCH_ROWS = 122_880
-"""As many as DuckDB has in a row group: it stores such a batch with a third less work than smaller ones."""
+"""As many as a row group of DuckDB has, which stores it with a third less work than fewer."""
 
 
 _OTHERS = (*MODES, "properties", "state_message_every", "verbose")
@@ -44,7 +44,7 @@ _OTHERS = (*MODES, "properties", "state_message_every", "verbose")
 
 
 class SqlSource(Source):
-    """A SQL database: PostgreSQL, MySQL, MariaDB, SQLite, and what else SQLAlchemy has a dialect for.
+    """A SQL database: PostgreSQL, MySQL, MariaDB, SQLite, or any other of an SQLAlchemy dialect.
 
     One read is one server-side cursor in one read-only snapshot. Values come exactly as the
     database holds them, or the read fails with an error that names stream, field and value.
@@ -218,7 +218,7 @@ class SqlSource(Source):
                 if number == 0:
                     batch.remark = remark_of(asked, bound)
                 elif number == 1:
-                    # A line in the log costs more than a read of one batch, so it waits for a second.
+                    # A line in the log costs more than a read of one batch: it waits for a second.
                     batch.expected = expected
                 if known is not None and len(batch):
                     at = reached(batch, stream)
@@ -233,7 +233,7 @@ class SqlSource(Source):
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int:
-        """Count the rows that `load_data` would yield of a stream, or of the one that has this name."""
+        """Count the rows of a stream that `load_data` would yield; a name stands for its stream."""
         del kwargs
         stream = selecting.one(self, stream) if isinstance(stream, str) else stream
         with self._asking(stream) as snapshot:
@@ -246,9 +246,10 @@ class SqlSource(Source):
         timeout: float,
         rows: Mapping[Stream, int] | None = None,
     ) -> dict[Stream, bool | None]:
-        """Return which streams have rows beyond their bookmark, or another number of rows, over one connection.
+        """Return which streams have something new to read, by one connection.
 
-        A stream whose question took longer than the time-out is None.
+        That is rows beyond their bookmark, or another number of rows. A stream is None if the
+        question about it took longer than the time-out.
         """
         loaded = rows or {}
         answers: dict[Stream, bool | None] = dict.fromkeys(bookmarks)
@@ -272,7 +273,9 @@ class SqlSource(Source):
         return answers
 
     def latest(self, stream: Stream) -> dict[str, Any] | None:
-        """Return the largest replication key as a bookmark, or None if the stream has no key, or no row.
+        """Return the largest replication key as a bookmark.
+
+        It is None if the stream has no key, or no row.
 
         Raises:
             SourceError: That key is not finite.
@@ -285,7 +288,9 @@ class SqlSource(Source):
         return None if largest is None else as_bookmark(stream, largest)
 
     def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
-        """Split the stream by the first column of its primary key, in one snapshot with its largest replication key.
+        """Split the stream by the first column of its primary key.
+
+        The largest replication key is asked for in the same snapshot.
 
         Raises:
             ConfigError: There is no such key, or it has no order.
@@ -303,7 +308,10 @@ class SqlSource(Source):
             return KeyRanges(bookmark, split(snapshot, asked.table, stream, where, parts))
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
-        """Return whether the database orders such a read by the replication key: always, unless rows are filtered."""
+        """Return whether the database orders such a read by the replication key.
+
+        It always does, unless rows are filtered.
+        """
         return bool(stream.cursor) and not set(query or {}) - NOT_A_FILTER
 
     # Inside
@@ -350,7 +358,10 @@ class SqlSource(Source):
         bookmark: Bookmark | None,
         query: Mapping[str, Any] | None,
     ) -> str | None:
-        """Return what tells whether a read from the bookmark would find anything new, if such a read is a plain one."""
+        """Return what tells whether a read from the bookmark would find anything new.
+
+        It is None if the read is not a plain one.
+        """
         if query or not self.rules.plain or stream.stream in self.queries:
             return None
         return fingerprint(

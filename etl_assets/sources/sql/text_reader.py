@@ -1,4 +1,7 @@
-"""Columns that come as the database's own text, as Arrow: cast all at once, and value by value where that fails."""
+"""Columns that come as the database's own text, as Arrow.
+
+All texts are cast at once; where that fails, value by value.
+"""
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,10 @@ NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
 
 class TextReader(ColumnReader):
-    """Turns the texts of one column into Arrow, batch by batch, exactly as `ColumnReader` does a driver's values."""
+    """Turns the texts of one column into Arrow, batch by batch.
+
+    It does so exactly as `ColumnReader` does with a driver's values.
+    """
 
     def read_texts(self, texts: "pa.Array") -> "pa.Array":
         """Return texts (of bytes: binary) as the column's type.

@@ -1,4 +1,4 @@
-"""What a database's column types mean: a reflected type to Arrow and JSON Schema, and how its values are read.
+"""What a database's column types mean: their Arrow type, their JSON Schema, how they are read.
 
 Where a driver would round a value, shift it, or fail without naming the column, the database's own
 text of the value is asked for instead, and read here.
@@ -27,14 +27,21 @@ if TYPE_CHECKING:
     Condition = sa.ColumnElement[bool]
 
 Kind = Literal[
-    "integer", "decimal", "number", "float", "boolean", "date", "timestamp", "instant", "time", "text", "uuid", "json",
-    "binary", "other", "any",
+    "integer", "decimal", "number", "float", "boolean", "date", "timestamp", "instant", "time",
+    "text", "uuid", "json", "binary", "other", "any",
 ]  # fmt: skip
-"""`number` is a decimal of any scale, `instant` a timestamp with a zone, `other` is read as the database's own text,
-`any` as whatever the driver gives."""
+"""What a column holds.
+
+`number` is a decimal of any scale, `instant` a timestamp with a zone, `other` is read as the
+database's own text, `any` as whatever the driver gives.
+"""
 
 How = Literal["native", "text", "json", "double", "integer"]
-"""What is selected: the column itself, its text, the JSON of an array, a double of a single float, a number of bits."""
+"""What is selected of a column.
+
+It is the column itself, its text, the JSON of an array, a double of a single float, or a number of
+bits.
+"""
 
 _MYSQL_BLOBS = {"TINYBLOB", "MEDIUMBLOB", "LONGBLOB"}
 _MYSQL_WIDTHS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 32, "INTEGER": 32, "BIGINT": 64}
@@ -42,7 +49,10 @@ TIMES = {"date", "timestamp", "instant", "time"}
 ARRAY_DIMENSIONS = 6
 """PostgreSQL's arrays have no more."""
 SUBSCRIPTS = r"^\[[+-]?\d+:"
-"""How the text of a PostgreSQL array begins whose subscripts do not begin at 1; no JSON begins so."""
+"""How the text of an array of PostgreSQL begins if its subscripts do not begin at 1.
+
+No JSON begins so.
+"""
 
 
 @dataclass(frozen=True)
@@ -193,9 +203,10 @@ def _postgres(type_: Any) -> SqlType | None:
 
 
 def postgres_text(column: "Expression", kind: Kind) -> "Expression":
-    """Return the text of a column as its type's output function writes it, for `psql`, COPY and arrays.
+    """Return the text of a column as its type's output function writes it.
 
-    A cast to text is the same, but where a type has one of its own: that of `inet` adds `/32`.
+    So do `psql`, COPY and arrays. A cast to text gives the same, except for types that have a cast
+    of their own: that of `inet` adds `/32`.
     """
     import sqlalchemy as sa
 
@@ -207,7 +218,10 @@ def postgres_text(column: "Expression", kind: Kind) -> "Expression":
 
 
 def _array_as_json(column: "Expression") -> "Expression":
-    """Return an array as JSON, or as its own text if its subscripts do not begin at 1, which JSON cannot say."""
+    """Return an array as JSON, or as its own text if its subscripts do not begin at 1.
+
+    JSON cannot say these.
+    """
     import sqlalchemy as sa
     from sqlalchemy.dialects.postgresql import array
 
@@ -221,7 +235,10 @@ def _array_as_json(column: "Expression") -> "Expression":
 
 
 class MySqlGeometry:
-    """Stands for MySQL's geometries, unknown to SQLAlchemy: as text they would be NULL, their bytes are not."""
+    """Stands for MySQL's geometries, which SQLAlchemy does not know.
+
+    As text they would be NULL; as bytes they are not.
+    """
 
     def __str__(self) -> str:
         return "GEOMETRY"
@@ -274,7 +291,7 @@ def _sqlite(type_: Any) -> SqlType | None:
 
 
 def hint_of_text(dialect: str, field: str) -> str:
-    """Return how a column is read whose values are not what its type says: its text is always there."""
+    """Return how a column is read whose values are not of its type: its text is always there."""
     quote = "`" if dialect in {"mysql", "mariadb"} else '"'
     name = f"{quote}{field}{quote}"
     types = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}

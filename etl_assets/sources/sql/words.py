@@ -1,4 +1,7 @@
-"""What a query says of a stream, by Mage's words and by values of columns, as conditions on its rows."""
+"""What a query says of a stream, as conditions on its rows.
+
+It says it by Mage's words, and by values of columns.
+"""
 
 from collections.abc import Mapping
 from decimal import InvalidOperation
@@ -34,7 +37,9 @@ The order of texts is a matter of their collation.
 
 
 class QueryWords:
-    """What is asked of one stream: conditions on columns, bounds of its replication key, and how many rows.
+    """What is asked of one stream.
+
+    That is conditions on columns, bounds of its replication key, and how many rows.
 
     Args:
         snapshot: The open connection.

@@ -69,7 +69,11 @@ def tables(
 
 
 def _lazily(snapshot: "Snapshot", statement: "sa.Select[Any]") -> Any:
-    """Return a result of which no rows are kept: with parameters, DuckDB 1 keeps a relation's, DuckDB 2 the others."""
+    """Return a result that keeps no rows in memory.
+
+    With parameters, DuckDB 1 keeps the rows of a relation, and DuckDB 2 those of the other kinds of
+    result.
+    """
     import duckdb
 
     compiled = statement.compile(dialect=snapshot.connection.dialect)
@@ -132,7 +136,7 @@ class _Column:
         return array
 
     def _numbers(self, texts: "pa.Array") -> "pa.Array":
-        """Return decimals, or texts from the first batch on with a number of more digits than decimals have."""
+        """Return decimals; from the first number with too many digits for them on, return texts."""
         import pyarrow as pa
 
         try:
@@ -142,7 +146,10 @@ class _Column:
             return texts
 
     def _refuse_infinity(self, array: "pa.Array") -> None:
-        """Refuse what no other database takes for infinity: the greatest and the smallest number of nanoseconds."""
+        """Refuse what DuckDB takes for infinity, and no other database does.
+
+        It is the greatest and the smallest number of nanoseconds.
+        """
         import pyarrow as pa
         import pyarrow.compute as pc
 

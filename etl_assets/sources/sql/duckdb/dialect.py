@@ -1,6 +1,7 @@
-"""DuckDB as SQLAlchemy sees it, with reflection of our own: that of `duckdb_engine` asks for what DuckDB does not have.
+"""DuckDB as SQLAlchemy sees it, with our own reflection.
 
-Only SQLAlchemy imports this module, when an engine is made.
+That of `duckdb_engine` asks for what DuckDB does not have. Only SQLAlchemy imports this module,
+when an engine is made.
 """
 
 import re
@@ -45,7 +46,9 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
 class Connection(ConnectionWrapper):
-    """A connection whose cursors can be closed before their last row: DuckDB 2 does nothing else until then.
+    """A connection whose cursors can be closed before their last row.
+
+    Until its cursor is closed, DuckDB 2 does nothing else.
 
     Args:
         connection: DuckDB's own.
@@ -122,7 +125,10 @@ class Dialect(DuckDBEngineDialect):
     @override
     def get_schema_names(self, connection: Any, **kw: Any) -> list[str]:
         """Return the schemas of the database that is open, those of its own catalog left out."""
-        asked = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database() AND NOT internal"
+        asked = (
+            "SELECT schema_name FROM duckdb_schemas() "
+            "WHERE database_name = current_database() AND NOT internal"
+        )
         rows = connection.execute(sa.text(f"{asked} UNION SELECT 'main' ORDER BY 1"))
         return [str(name) for name in rows.scalars()]
 

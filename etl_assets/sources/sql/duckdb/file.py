@@ -1,4 +1,7 @@
-"""A DuckDB file as it is opened to be read: it is never made, never written to, and read in one snapshot."""
+"""A DuckDB file that is opened to be read, in one snapshot.
+
+It is never made and never written to.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +30,10 @@ def with_reflection(url: "sa.URL") -> "sa.URL":
 
 
 def read_only(engine: "sa.Engine", source: str, clock: Clock) -> None:
-    """Have an engine open a file to read it, in transactions that cannot write, each statement within its time."""
+    """Have an engine open a file to read it.
+
+    Its transactions cannot write, and each statement has to end within its time.
+    """
     from sqlalchemy import event
 
     def do_connect(dialect: Any, _record: Any, cargs: list[Any], cparams: dict[str, Any]) -> Any:
@@ -53,7 +59,10 @@ def read_only(engine: "sa.Engine", source: str, clock: Clock) -> None:
 
 
 def _opened(dialect: Any, cargs: list[Any], cparams: dict[str, Any]) -> Any:
-    """Open the file, beside others of this process that have it open with other settings: theirs hold then."""
+    """Open the file, even if this process already has it open with other settings.
+
+    Those settings hold then.
+    """
     import duckdb
 
     from etl_assets.sources.sql.duckdb.dialect import Connection

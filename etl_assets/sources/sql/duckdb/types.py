@@ -83,7 +83,7 @@ _AS_TEXT = {"date", "time", "timestamp", "instant", "uuid", "other"}
 
 
 def _nested_type(declared: Any) -> "pa.DataType":
-    """Return the type in which lists, structs and maps are stored: that of a column without a row."""
+    """Return the type in which lists, structs and maps are stored, taken from an empty column."""
     import duckdb
 
     with duckdb.connect() as connection:

@@ -1,4 +1,7 @@
-"""A MySQL query read from the packets of its rows: many times as fast as rows of Python values, and as exact."""
+"""A MySQL query, read from the packets of its rows.
+
+That is many times as fast as rows of Python values, and as exact.
+"""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -30,7 +33,10 @@ END_BYTES = 9
 
 
 def can_read(snapshot: Snapshot, columns: Sequence[SqlColumn]) -> bool:
-    """Return whether this route is open: with PyMySQL, and where the type of each column is known beforehand."""
+    """Return whether this route is open.
+
+    It takes PyMySQL, and columns whose types are all known beforehand.
+    """
     dialect = snapshot.connection.dialect
     return dialect.driver == "pymysql" and all(column.type.kind != "any" for column in columns)
 

@@ -66,7 +66,7 @@ def is_narrow(column: SqlColumn) -> bool:
 
 
 def as_text(column: SqlColumn) -> bool:
-    """Return whether the server is to make text of a column: of all types that have no decoder here."""
+    """Return whether the server is to make text of a column, as there is no decoder here."""
     kind, how = column.type.kind, column.type.how
     if kind == "decimal":
         return not is_narrow(column)
@@ -102,7 +102,9 @@ class Field:
         self._wire: np.dtype[Any] | None = None if self._plain else self._record()
 
     def decode(self, buffer: Buffer, at: Positions) -> "tuple[pa.Array, Positions]":
-        """Return a piece of the column: days and microseconds as plain numbers, what is text as text; and what follows.
+        """Return the values of a slice of the column, and where the next column begins.
+
+        Days and microseconds are plain numbers, and what is text is text.
 
         Args:
             buffer: The rows.
@@ -136,7 +138,10 @@ class Field:
         return self._decimal or self.column.type.kind in {"date", "timestamp", "instant", "time"}
 
     def look(self, buffer: Buffer, at: Positions) -> tuple[bool, bool, Positions]:
-        """Return whether all values of a column would be decoded as its type, whether one is NULL, and what follows.
+        """Return whether a slice of the column can stay encoded, and where the next one begins.
+
+        The first is whether all values would be decoded as the column's type, the second whether
+        one is NULL.
 
         Args:
             buffer: The rows.
@@ -172,7 +177,10 @@ class Field:
         return None if self._decimal or self._wire is None else int(self._wire["value"].itemsize)
 
     def _are_numbers(self, found: Numbers) -> bool:
-        """Return whether decimals have no sign that means NaN or an infinity, and no more digits than their scale."""
+        """Return whether all decimals are numbers, with no more digits than their scale.
+
+        The sign of a decimal may also mean NaN or an infinity.
+        """
         arrow: Any = self.column.type.arrow
         signs, scales = (np.bitwise_or.reduce(found[name]) for name in ("sign", "scale"))
         # No number is larger than all bits of all of them.
@@ -206,7 +214,7 @@ class Field:
     # What is decoded
 
     def _record(self) -> "np.dtype[Any]":
-        """Return what is looked at in each row: the length, and the value or all digits there can be."""
+        """Return what is looked at in each row: the length, and the value or all its digits."""
         arrow: Any = self.column.type.arrow
         if not self._decimal:
             wire = _WIRE.get(self.column.type.kind) or _WIRE_NUMBERS[str(arrow)]
@@ -299,7 +307,7 @@ class Field:
     # What is done to a whole batch
 
     def finish(self, array: "pa.Array") -> "pa.Array":
-        """Return plain numbers as the dates and times they are, and decimals if all of them are numbers.
+        """Return dates and times of plain numbers, and decimals if all of them are numbers.
 
         Raises:
             DataError: One is no number, infinite, or of a year that is not between 1 and 9999.
@@ -402,7 +410,10 @@ def _infinite(value: int, bits: int) -> str:
 
 
 def _date(days: int, clock: str = "") -> str:
-    """Return a day since 1970, and a time, as PostgreSQL writes it: 400 years of the calendar are 146,097 days."""
+    """Return a day since 1970, and a time, as PostgreSQL writes it.
+
+    The calendar repeats itself every 400 years, which are 146,097 days.
+    """
     from datetime import date, timedelta
 
     cycles, rest = divmod(days - FIRST_DAY, 146_097)

@@ -1,4 +1,7 @@
-"""A PostgreSQL query read by COPY in its binary format: many times as fast as Python values, and as exact."""
+"""A PostgreSQL query, read by COPY in its binary format.
+
+That is many times as fast as Python values, and as exact.
+"""
 
 import select
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -149,7 +152,10 @@ class Copied:
         return milliseconds / 1000 or None
 
     def _sql(self, driver: Any) -> bytes:
-        """Return the COPY. It takes no parameters, so psycopg puts the values in: as literals, each quoted by libpq."""
+        """Return the COPY with its values as literals, each quoted by libpq.
+
+        A COPY takes no parameters, so psycopg puts the values in.
+        """
         import psycopg
 
         compiled = self._statement.compile(dialect=self._snapshot.connection.dialect)
@@ -192,7 +198,7 @@ def _errors_of(driver: Any) -> AbstractContextManager[None]:
 
 
 class _Received:
-    """The messages of a COPY, through libpq itself: psycopg's own loop takes twice as long for each row."""
+    """The messages of a COPY, through libpq itself: psycopg's loop takes twice as long per row."""
 
     def __init__(self, driver: Any, seconds: float | None) -> None:
         self.driver = driver

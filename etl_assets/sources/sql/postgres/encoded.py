@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def can_encode(columns: Sequence[SqlColumn]) -> bool:
-    """Return whether all columns come in the form of the type that PostgreSQL has for their Arrow type."""
+    """Return whether all columns come as the type that PostgreSQL has for their Arrow type."""
     import pyarrow as pa
 
     def own(column: SqlColumn) -> bool:
@@ -38,7 +38,10 @@ def can_encode(columns: Sequence[SqlColumn]) -> bool:
 
 
 def in_order(columns: Sequence[SqlColumn], keys: Collection[str]) -> list[SqlColumn]:
-    """Return the order in which columns are asked for: those that are looked at first, so that no other has to be."""
+    """Return the order in which columns are asked for.
+
+    Those that are looked at come first, so that no other has to be.
+    """
     return sorted(columns, key=lambda column: not _is_looked_at(column, keys))
 
 

@@ -1,4 +1,6 @@
-"""What PostgreSQL holds at and after a bookmark, as a few bytes: equal to the last read's, there is nothing to read.
+"""What PostgreSQL holds at and after a bookmark, as a few bytes.
+
+If they equal those of the last read, there is nothing to read.
 
 Most runs of a schedule find nothing new. Without a fingerprint they read the rows at the bookmark
 again (a tie must not be lost) and find out that they have them, for which the table is reflected,
@@ -28,7 +30,10 @@ SCANNED_BYTES = 128 * 2**20
 DIGEST_BYTES = 16
 
 _ORDERED = (20, 21, 23, 700, 701, 1082, 1114, 1184, 1700, 2950)
-"""OIDs of types that compare as bookmarks do, whatever the collation: numbers, dates, timestamps, uuid."""
+"""OIDs of types that compare as bookmarks do, whatever the collation.
+
+These are numbers, dates, timestamps and uuid.
+"""
 
 _COLUMNS = """
 SELECT a.attname, CAST(a.atttypid AS bigint), a.atttypmod, a.attnotnull
@@ -37,7 +42,8 @@ WHERE c.oid = pg_catalog.to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attis
 AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
 AND (c.relkind IN ('r', 'm') AND pg_catalog.pg_relation_size(c.oid) <= %(bytes)s OR EXISTS (
     SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute k ON k.attrelid = i.indrelid
-    WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND k.attnum = i.indkey[0] AND k.attname = %(key)s))
+    WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+    AND k.attnum = i.indkey[0] AND k.attname = %(key)s))
 ORDER BY a.attnum"""
 
 
@@ -48,13 +54,14 @@ def fingerprint(
     bookmark: Bookmark | None,
     rules: Sequence[str] = (),
 ) -> str | None:
-    """Return a hash of the rows at and after a bookmark, those with a NULL in the replication key, and the columns.
+    """Return a hash of the columns, and of the rows that a read from a bookmark would find.
 
-    None where there is none that is cheap and sure: of a table that is large and has no index for
-    it, of a view, of a replication key that is a text, of more than 100 rows, of a table whose
-    columns may not all be read. And where no
-    row is at the bookmark any more: whether the table is empty, or ends before it, which is an
-        error, says the read.
+    These are the rows at and after the bookmark, and those with a NULL in the replication key.
+
+    It is None where there is no hash that is cheap and sure: of a table that is large and has no
+    index for it, of a view, of a replication key that is a text, of more than 100 rows, of a table
+    whose columns may not all be read. It is also None where no row is at the bookmark any more: the
+    read then tells whether the table is empty, or ends before the bookmark, which is an error.
 
     Args:
         snapshot: The open connection; its transaction stays usable.

@@ -1,4 +1,6 @@
-"""Up to which replication key PostgreSQL is sure that no row can still come, from a transaction that is not over yet.
+"""Up to which replication key PostgreSQL is sure that no row can still come.
+
+One may come from a transaction that is not over yet.
 
 A row whose key is `now()` has the time at which its transaction began, and is seen when that
 transaction commits. A read in between would put the bookmark above the row, and no later read would
@@ -49,7 +51,8 @@ told AS (
 SELECT bound, bound AT TIME ZONE z.zone AS local_bound, at + interval '{YOUNG_SECONDS} s' AS beyond,
     (at + interval '{YOUNG_SECONDS} s') AT TIME ZONE z.zone AS local_beyond,
     at - bound > interval '{LONG_SECONDS} s' AS long, hidden
-FROM told, (SELECT pg_catalog.current_setting('TimeZone') AS zone) z WHERE NOT pg_catalog.pg_is_in_recovery()"""
+FROM told, (SELECT pg_catalog.current_setting('TimeZone') AS zone) z
+WHERE NOT pg_catalog.pg_is_in_recovery()"""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,10 @@ def bound_of(asked: "Query") -> Bound:
 
 
 def remark_of(asked: "Query", bound: Bound) -> str | None:
-    """Return what is to be said of late rows: what cannot be told at the first read only, who is waited for at each."""
+    """Return what is to be said of late rows.
+
+    What cannot be told is said at the first read only, who is waited for at each.
+    """
     if asked.cursor is None:
         return None
     if bound.problem and asked.cursor.bookmark is None and asked.rules.lookback is None:
@@ -102,7 +108,9 @@ def remark_of(asked: "Query", bound: Bound) -> str | None:
 
 
 def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
-    """Ask for the bound, then begin the snapshot anew: each transaction that was over by then is in it.
+    """Ask for the bound, then begin the snapshot anew.
+
+    Each transaction that was over when the bound was asked for is in it.
 
     Args:
         snapshot: Nothing that was read in it before counts any more.
@@ -127,7 +135,10 @@ def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
             problem=f"{column.name!r} has values in the future, so it is not set by the server's "
             "clock"
         )
-    hidden = f"the role may not see other sessions' transactions, of which only the first {YOUNG_SECONDS} s are waited for"
+    hidden = (
+        "the role may not see other sessions' transactions, of which only the first "
+        f"{YOUNG_SECONDS} s are waited for"
+    )
     return Bound(upto, hidden if row.hidden else "", bool(row.long))
 
 

@@ -56,7 +56,10 @@ class Writing:
     optional: bool = False
 
     def fits(self, value: date | time | datetime) -> bool:
-        """Return whether a value can be written this way: no more digits, and a zone if the others have one."""
+        """Return whether a value can be written this way.
+
+        It has no more digits, and has a zone if the others have one.
+        """
         if isinstance(value, datetime) and (value.tzinfo is not None) != bool(self.zone):
             return False
         fraction = f"{value.microsecond:06d}" if isinstance(value, datetime | time) else ""
