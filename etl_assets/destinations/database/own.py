@@ -4,7 +4,8 @@ from etl_assets.destinations.database.dbapi import DbApiTransaction, committing
 from etl_assets.destinations.database.destination import DatabaseDestination, database_capabilities
 from etl_assets.destinations.database.options import DatabaseOptions, FileOptions, ServerOptions
 from etl_assets.destinations.database.sql_rows import SqlRows
-from etl_assets.destinations.database.sql_transaction import hashed
+from etl_assets.destinations.database.sql_transaction import hashed, key_index
+from etl_assets.destinations.database.sql_types import STANDARD_NAMES
 from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
 from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.stored import TableName
@@ -14,6 +15,7 @@ from etl_assets.secrets.option import OptionalSecretOption
 from etl_assets.secrets.references import resolve
 
 __all__ = [
+    "STANDARD_NAMES",
     "DatabaseDestination",
     "DatabaseOptions",
     "DbApiTransaction",
@@ -29,6 +31,7 @@ __all__ = [
     "committing",
     "database_capabilities",
     "hashed",
+    "key_index",
     "quote",
     "resolve",
 ]

@@ -30,6 +30,8 @@ from etl_assets.naming import quote
 if TYPE_CHECKING:
     import pyarrow as pa
 
+WIDENED = "_etl_assets_widened"
+"""A column with the values of another one, whose place it is going to take."""
 _INSTANT = "timestamp[us, tz=UTC]"
 
 
@@ -137,6 +139,30 @@ class SqlRows(SqlTransaction):
         self.create_table(table, after, unstamped)
         self.copy(beside, table, {column: column for column in after.names}, unstamped)
         self.drop_table(beside)
+
+    def widened_beside(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> str:
+        """Add a column of another type with the values of a column: a step of a `widen_column`.
+
+        One that a killed sync has left is dropped before.
+
+        Args:
+            table: The table.
+            name: The column whose values it gets, cast exactly.
+            old: Its type.
+            new: The new column's type.
+
+        Returns:
+            The new column's name.
+        """
+        if WIDENED in self.type_names(table):
+            self.execute(
+                f"ALTER TABLE {self.quoted(table)} {self.dropping_column} {quote(WIDENED)}"
+            )
+        self.add_column(table, WIDENED, new)
+        self.fill_column(table, WIDENED, name, old, new)
+        return WIDENED
 
     def fill_column(
         self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType"

@@ -70,6 +70,11 @@ def hashed(*parts: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def key_index(table: str, key: str) -> str:
+    """Return the name of an index on a column of a table by which rows are merged."""
+    return f"_etl_assets_key_{hashed(table, key)}"
+
+
 class SqlTransaction(SqlTypes, Transaction):
     """A transaction in the SQL that all databases have; a subclass says the rest.
 
@@ -82,6 +87,7 @@ class SqlTransaction(SqlTypes, Transaction):
     """How a query ends of which one row is enough; "" where an engine has no word for it."""
 
     adding_column: str = "ADD COLUMN"
+    dropping_column: str = "DROP COLUMN"
     """What stands before the name of a column that is added."""
 
     @override

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\((\d+),\s*(\d+)\)")
+STANDARD_NAMES: Mapping[str, str] = {
+    "bool": "BOOLEAN",
+    "int64": "BIGINT",
+    "double": "DOUBLE PRECISION",
+    "date32[day]": "DATE",
+}
+"""What most engines call the types that hold these exactly, for `SqlTypes.names`."""
 WHOLE_UINT64 = 20
 """Digits of a decimal that holds every unsigned integer of 64 bits."""
 
