@@ -117,8 +117,7 @@ def registered(kind: Kind) -> Mapping[str, Registered]:
         if known.path != one.path:
             raise ConfigError(
                 f"The {kind} {point.name!r} is registered twice: by {known.distribution} "
-                f"({known.path}) and by "
-                f"{one.distribution} ({one.path}).",
+                f"({known.path}) and by {one.distribution} ({one.path}).",
                 hint="Uninstall one of the two packages, or use the class itself.",
             )
     return found

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 _NO_PAIR = (
     "etl_assets has no types of Airbyte Cloud's client. Give the options of "
-    "cache.paired_destination_name to "
-    "get_destination()."
+    "cache.paired_destination_name to get_destination()."
 )
 
 

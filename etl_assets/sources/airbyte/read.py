@@ -183,8 +183,7 @@ class AirbyteRead:
             where = f"stream {stream!r}: " if stream else ""
             raise ProtocolError(
                 f"{where}the source says that it sent {int(said):,} records since its last state, "
-                f"and {counted:,} "
-                "came.",
+                f"and {counted:,} came.",
                 stream=stream,
             )
 

@@ -277,9 +277,8 @@ def _hint(process: ConnectorProcess, *, in_container: bool) -> str:
         )
     place = process.directory / "batches"
     return (
-        "A tap's batches are read from the folder made for its run, where its HOME and TMPDIR are, "
-        "or from a "
-        "batch_folder. For one made with the Singer SDK, give get_source() "
+        "A tap's batches are read from the folder made for its run, where its HOME and TMPDIR "
+        "are, or from a batch_folder. For one made with the Singer SDK, give get_source() "
         f'batch_folder="{place}", and set "root" of '
         f'"storage" in its "batch_config" to "file://{place}".'
     )

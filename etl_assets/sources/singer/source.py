@@ -163,8 +163,7 @@ class SingerSource(SingerHost, ConnectorSource):
         except OSError as error:
             raise ConfigError(
                 f"The batch_folder {str(self.batch_folder)!r} of {self.connector_name} cannot be "
-                "made: "
-                f"{error.strerror} ({str(folder)!r}).",
+                f"made: {error.strerror} ({str(folder)!r}).",
                 hint="Give the path of a folder that this user may write to.",
             ) from None
         return folder

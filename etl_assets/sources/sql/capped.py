@@ -51,8 +51,7 @@ def refuse_beyond(asked: "Query") -> None:
         raise BookmarkError(
             f"stream {asked.stream.name!r}: the stored bookmark {cursor.columns[0].name!r} = "
             f"{shorten(json_value(cursor.bookmark[0]))} lies beyond max_bookmark "
-            f"({shorten(json_value(most))}), so "
-            "rows before it may not have been read.",
+            f"({shorten(json_value(most))}), so rows before it may not have been read.",
             hint="Run once with full_refresh, or set the bookmark back with `etl-assets state "
             "set`.",
             stream=asked.stream.name,

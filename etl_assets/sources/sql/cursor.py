@@ -201,8 +201,7 @@ class Cursor:
         if value is None:
             raise BookmarkError(
                 f"stream {self.stream.name!r}: its bookmark has no value for the replication key "
-                f"{column.name!r}, "
-                f"only for {', '.join(map(repr, given))}.",
+                f"{column.name!r}, only for {', '.join(map(repr, given))}.",
                 hint="After a change of the replication key, run once with full_refresh.",
                 stream=self.stream.name,
             )
@@ -211,8 +210,7 @@ class Cursor:
         except ValueError as error:
             raise BookmarkError(
                 f"stream {self.stream.name!r}: the bookmark {column.name!r} = {shorten(value)} "
-                "does not "
-                f"fit its column ({column.declared}): {error}.",
+                f"does not fit its column ({column.declared}): {error}.",
                 hint="If the column's type has changed, run once with full_refresh.",
                 stream=self.stream.name,
             ) from error
@@ -318,9 +316,8 @@ class Cursor:
             names = ", ".join(repr(name) for name in self.stream.cursor)
             raise BookmarkError(
                 f"stream {self.stream.name!r}: the largest {names} of the source is "
-                f"{_shown(largest)}, lower than the "
-                f"bookmark {_shown(self.bookmark)}: rows were deleted, or an older backup was "
-                "restored.",
+                f"{_shown(largest)}, lower than the bookmark {_shown(self.bookmark)}: rows were "
+                "deleted, or an older backup was restored.",
                 hint="Run once with full_refresh to load what the source has now.",
                 stream=self.stream.name,
             )

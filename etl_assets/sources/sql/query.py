@@ -92,8 +92,7 @@ class Query:
             f"stream {self.stream.name!r}: there are {told}, so an incremental read would never "
             "see them.",
             hint='Use on_null_cursor="exclude" to leave them out, "include" to read them every '
-            "time (needs a "
-            "primary key), or another replication key.",
+            "time (needs a primary key), or another replication key.",
             stream=self.stream.name,
         )
 

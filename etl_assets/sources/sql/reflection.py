@@ -308,6 +308,5 @@ def unknown_types_let_pass(name: str) -> Iterator[None]:
             raise SourceError(
                 f"the table {name!r} has a column that cannot be read: {warning}.",
                 hint="Is there a line break in its name? Rename it, read it by a query, or leave "
-                "the table out "
-                "(exclude).",
+                "the table out (exclude).",
             ) from warning

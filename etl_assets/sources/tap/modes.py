@@ -27,8 +27,8 @@ TYPE_SAMPLE_DATA = "SAMPLE_DATA"
 
 _NONE_SELECTED = (
     "No stream is selected, so nothing is read. Set `selected` to true in the metadata of the "
-    "catalog's streams "
-    "(the entry whose breadcrumb is empty), or name them with --selected_streams_json."
+    "catalog's streams (the entry whose breadcrumb is empty), or name them with "
+    "--selected_streams_json."
 )
 
 

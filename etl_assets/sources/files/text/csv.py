@@ -218,8 +218,7 @@ def _of_another_width(cells: int, line: int, header: _Header, reading: Reading) 
         hint = (
             "If the header is on a later line, pass those before it over with skip_rows; if it "
             f"names too few columns, name all {cells} of them with header=[...], and pass it over "
-            f"with skip_rows={header.line}"
-            f"{left_out(reading.options.header_rows)}."
+            f"with skip_rows={header.line}{left_out(reading.options.header_rows)}."
         )
     else:
         hint = f"Name all {cells} columns with header=[...]."

@@ -239,8 +239,7 @@ class Field:
     def _changed(self) -> SourceError:
         return SourceError(
             f"stream {self.stream!r}: the server sends other values for {self.column.name!r} than "
-            "its type "
-            f"({self.column.declared}) allows.",
+            f"its type ({self.column.declared}) allows.",
             hint="The table was changed while it was read: read it again.",
             stream=self.stream,
         )

@@ -91,18 +91,15 @@ def remark_of(asked: "Query", bound: Bound) -> str | None:
     if bound.problem and asked.cursor.bookmark is None and asked.rules.lookback is None:
         return (
             f"rows that are committed late may be missed, with a {asked.stream.cursor[0]!r} below "
-            "those that were read "
-            f"before: {bound.problem}. Set `lag` (or, with a primary key, `lookback`) to more than "
-            "a transaction "
-            "takes; lag=0 says that none comes late"
+            f"those that were read before: {bound.problem}. Set `lag` (or, with a primary key, "
+            "`lookback`) to more than a transaction takes; lag=0 says that none comes late"
         )
     if bound.waits_for_long:
         return (
             f"a transaction is open since {bound.upto}, so the bookmark does not pass that: each "
-            "run reads what comes "
-            "after it again, or, where rows are appended, leaves it to a later one. It has "
-            "written, or was prepared; "
-            "pg_stat_activity and pg_prepared_xacts tell whose it is, should it be forgotten"
+            "run reads what comes after it again, or, where rows are appended, leaves it to a "
+            "later one. It has written, or was prepared; pg_stat_activity and pg_prepared_xacts "
+            "tell whose it is, should it be forgotten"
         )
     return None
 
