@@ -1,7 +1,7 @@
 """What the verbs about streams do: which there are, which are selected, by which keys."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import configuring
@@ -14,6 +14,7 @@ from etl_assets.exceptions import (
 )
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_rediscovery import merged
+from etl_assets.model.events import StreamKey
 from etl_assets.model.key_paths import path_in
 from etl_assets.model.stream import Stream
 
@@ -69,14 +70,27 @@ def with_declared(found: Catalog, declared: Catalog) -> Catalog:
     left = dict(found.items())
     streams = []
     for key, stream in declared.items():
-        there = [key] if key in left else [one for one in left if not key[0] and one[1] == key[1]]
-        if len(there) != 1:
+        there = _found_of(key, left)
+        if there is None:
             streams.append(stream)
             continue
-        same = left.pop(there[0])
-        same = same if same.key == key else same.replace(namespace=stream.namespace)
-        streams.append(stream if stream.schema or same == stream else merged(stream, same))
+        same = left.pop(there)
+        if there != key:
+            same = same.replace(namespace=stream.namespace)
+        says_all = bool(stream.schema) or same == stream
+        streams.append(stream if says_all else merged(stream, same))
     return Catalog([*streams, *left.values()])
+
+
+def _found_of(key: StreamKey, found: Collection[StreamKey]) -> StreamKey | None:
+    """Return the key under which a declared stream was found; None if it is not clear."""
+    if key in found:
+        return key
+    namespace, name = key
+    if namespace:
+        return None
+    there = [one for one in found if one[1] == name]
+    return there[0] if len(there) == 1 else None
 
 
 def forget(source: Any) -> None:
@@ -125,13 +139,18 @@ def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
         NoStreamsSelectedError: There is none at all.
     """
     catalog = catalog_of(source)
-    names = selected_names(source) if streams is None else [] if streams == "*" else streams
-    names = names_of(names)
+    names = []
+    declared = Catalog([])
+    if streams is None:
+        names = names_of(selected_names(source))
+        declared = declared_by(source)
+    elif streams != "*":
+        names = names_of(streams)
     if names:
         return [_one(source, catalog, name) for name in names]
-    declared = declared_by(source) if streams is None else Catalog([])
-    keys = [stream.key for stream in declared.selected] if len(declared) else list(catalog)
-    found = [catalog[key] for key in keys]
+    found = list(catalog.values())
+    if len(declared):
+        found = [catalog[stream.key] for stream in declared.selected]
     if not found:
         raise NoStreamsSelectedError(
             f"{source!r} has no streams.", hint="Look at its config with check()."
@@ -189,11 +208,9 @@ def with_own_keys(stream: Stream) -> Stream:
     Those have columns in tables, and none in its records.
     """
     known = (stream.schema or {}).get("properties")
-    return (
-        stream.replace(primary_key=[key for key in stream.primary_key if key in known])
-        if known
-        else stream
-    )
+    if not known:
+        return stream
+    return stream.replace(primary_key=[key for key in stream.primary_key if key in known])
 
 
 def schema_of(source: Any, name: str) -> dict[str, Any]:
@@ -250,36 +267,33 @@ def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
         InputError: The stream declares its fields, and this is none of them.
     """
     catalog = catalog_of(source)
+    is_cursor = word == "replication_key"
+    verb = "set_cursor_key" if is_cursor else "set_primary_key"
+    takes_paths = not is_cursor and getattr(source, "merges_by_paths", False)
     by_name = {stream.name.lower(): stream.name for stream in catalog.values()}
     for given, key in keys.items():
         stream = _one(source, catalog, by_name.get(given.lower(), given))
-        check(
-            "set_cursor_key" if word == "replication_key" else "set_primary_key",
-            f"the key of {given!r}",
-            key,
-            KEY,
-        )
+        check(verb, f"the key of {given!r}", key, KEY)
         fields = [key] if isinstance(key, str) else list(key)
-        known = (stream.schema or {}).get("properties") or {}
         for name in fields:
-            inside = (
-                word == "primary_key"
-                and getattr(source, "merges_by_paths", False)
-                and isinstance(name, str)
-            )
-            is_there = not known or name in known or (inside and path_in(stream.schema or {}, name))
-            if not isinstance(name, str) or not is_there:
-                raise InputError(
-                    f"stream {stream.name!r} has no field {name!r}.",
-                    hint=f"It has: {', '.join(map(repr, known))}.",
-                    stream=stream.name,
-                    input_value=name,
-                )
-        words = {
-            word: fields,
-            **({"replication_method": "INCREMENTAL"} if word == "replication_key" else {}),
-        }
-        source.set_words = {
-            **source.set_words,
-            stream.full_name: {**source.set_words.get(stream.full_name, {}), **words},
-        }
+            _refuse_unknown(stream, name, takes_paths=takes_paths)
+        words = {**source.set_words.get(stream.full_name, {}), word: fields}
+        if is_cursor:
+            words["replication_method"] = "INCREMENTAL"
+        source.set_words = {**source.set_words, stream.full_name: words}
+
+
+def _refuse_unknown(stream: Stream, name: Any, *, takes_paths: bool) -> None:
+    """Refuse a field that a stream does not declare, if it declares any."""
+    schema = stream.schema or {}
+    known = schema.get("properties") or {}
+    if isinstance(name, str):
+        is_there = not known or name in known
+        if is_there or (takes_paths and path_in(schema, name)):
+            return
+    raise InputError(
+        f"stream {stream.name!r} has no field {name!r}.",
+        hint=f"It has: {', '.join(map(repr, known))}.",
+        stream=stream.name,
+        input_value=name,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.model.schema.types import json_type
 from etl_assets.sources.sql.duckdb.types import type_of
-from etl_assets.sources.sql.types import Kind, SqlType, decimal_type
+from etl_assets.sources.sql.types import TIMES, How, Kind, SqlType, decimal_type
 
 if TYPE_CHECKING:
     from etl_assets.sources.sql.connection import Snapshot
@@ -167,10 +167,12 @@ def _postgres_type(
     if name not in _POSTGRES:
         return None
     kind, arrow = _POSTGRES[name]
-    how: Any = (
-        "text" if kind in {"uuid", "date", "timestamp", "instant", "time", "other"} else "native"
-    )
-    return SqlType(kind, _arrow(kind, arrow), "double" if name == "float4" else how)
+    how: How = "native"
+    if kind in {"uuid", "other", *TIMES}:
+        how = "text"
+    elif name == "float4":
+        how = "double"
+    return SqlType(kind, _arrow(kind, arrow), how)
 
 
 def _mysql_type(described: Any) -> SqlType:
@@ -180,12 +182,14 @@ def _mysql_type(described: Any) -> SqlType:
     if code not in _MYSQL:
         return SqlType("any", None)
     kind, arrow = _MYSQL[code]
-    how: Any = {_SINGLE: "double", _BITS: "integer"}.get(code, "native")
-    return SqlType(
-        kind,
-        _arrow(kind, arrow),
-        "text" if kind in {"instant", "date", "timestamp", "time"} else how,
-    )
+    how: How = "native"
+    if kind in TIMES:
+        how = "text"
+    elif code == _SINGLE:
+        how = "double"
+    elif code == _BITS:
+        how = "integer"
+    return SqlType(kind, _arrow(kind, arrow), how)
 
 
 def _arrow(kind: Kind, name: str) -> Any:

@@ -156,12 +156,14 @@ def _translate(
     state = sqlstate(original)
     message = _message(original)
     kind = _kind(original, state, message)
-    unknown = (
-        kind in {"", "tls"} and phase != "connecting"
-    )  # what TLS says of a line that was cut is no certificate's
-    if error.connection_invalidated or ((unknown or not kind) and is_lost(original)):
+    # Once connected, what TLS says is not about a certificate: the line was cut.
+    is_of_a_line = kind == "tls" and phase != "connecting"
+    may_be_lost = not kind or is_of_a_line
+    if error.connection_invalidated or (may_be_lost and is_lost(original)):
         kind = "away"
-    name = f"{type(original).__name__}, SQLSTATE {state}" if state else type(original).__name__
+    name = type(original).__name__
+    if state:
+        name = f"{name}, SQLSTATE {state}"
     told = f"stream {stream!r} of {where}" if stream else where
     text = f"{told}: {phase} failed ({name}): {_without_values(message, state)}"
     hint = _HINTS.get(kind)
@@ -176,7 +178,9 @@ def _translate(
             return ConnectError(text, hint=hint, stream=stream)
         case "slow" | "text":
             return SourceError(text, hint=hint, stream=stream)
-    return (ConnectError if phase == "connecting" else SourceError)(text, stream=stream)
+    if phase == "connecting":
+        return ConnectError(text, stream=stream)
+    return SourceError(text, stream=stream)
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -192,11 +196,9 @@ def _message(original: Any) -> str:
     args: tuple[Any, ...] = getattr(original, "args", ())
     if len(args) > 1 and isinstance(args[0], int):
         return f"({args[0]}) {args[1]}"
-    lines = [line.strip() for line in str(original).splitlines() if line.strip()]
-    return (
-        " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line))
-        or type(original).__name__
-    )
+    lines = [line.strip() for line in str(original).splitlines()]
+    told = [line for line in lines if line and not re.match("DETAIL|LINE|CONTEXT", line)]
+    return " ".join(told) or type(original).__name__
 
 
 def _without_values(message: str, state: str) -> str:
@@ -206,11 +208,9 @@ def _without_values(message: str, state: str) -> str:
     """
     if state.startswith("22"):
         message = message.split(": ", 1)[0]
-    return (
-        redact(message)
-        if len(message) <= SHOWN_MESSAGE
-        else redact(message, end=SHOWN_MESSAGE - 1) + "…"
-    )
+    if len(message) <= SHOWN_MESSAGE:
+        return redact(message)
+    return redact(message, end=SHOWN_MESSAGE - 1) + "…"
 
 
 def _kind(original: Any, state: str, message: str) -> str:
@@ -218,10 +218,16 @@ def _kind(original: Any, state: str, message: str) -> str:
         if state[:length] in _STATES and len(state) >= length:
             return _STATES[state[:length]]
     code = next(iter(getattr(original, "args", ())), None)
-    by_words = next(
-        (kind for pattern, kind in _WORDS if re.search(pattern, message, re.IGNORECASE)), ""
-    )
+    by_words = _kind_by_words(message)
     if isinstance(code, int):
         kind = _MYSQL_CODES.get(code, "")
-        return by_words if kind == "away" and by_words in {"host", "port", "tls"} else kind
+        is_more_exact = by_words in {"host", "port", "tls"}
+        return by_words if kind == "away" and is_more_exact else kind
     return "" if state else by_words
+
+
+def _kind_by_words(message: str) -> str:
+    for pattern, kind in _WORDS:
+        if re.search(pattern, message, re.IGNORECASE):
+            return kind
+    return ""

@@ -27,9 +27,9 @@ def shown(column: "SqlColumn") -> Any:
     import sqlalchemy as sa
 
     cast = readable(column.declared)
-    return (
-        column.expression if cast is None else column.expression.op("::")(sa.literal_column(cast))
-    )
+    if cast is None:
+        return column.expression
+    return column.expression.op("::")(sa.literal_column(cast))
 
 
 def tables(

@@ -118,9 +118,8 @@ class Dialect(DuckDBEngineDialect):
     @override
     def do_begin(self, connection: Any) -> None:
         """Begin a transaction."""
-        connection.execute(
-            "BEGIN TRANSACTION READ ONLY" if self.reads_only else "BEGIN TRANSACTION"
-        )
+        mode = " READ ONLY" if self.reads_only else ""
+        connection.execute(f"BEGIN TRANSACTION{mode}")
 
     @override
     def get_schema_names(self, connection: Any, **kw: Any) -> list[str]:

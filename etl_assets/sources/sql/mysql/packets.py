@@ -263,7 +263,8 @@ def _lengths(buffer: Buffer, at: Positions) -> "tuple[Nulls, Positions, Position
             found = buffer.records(type_, at[rows] + 1).astype(np.int64)
             length[rows] = found if mask is None else found & mask
             skipped[rows] += {TWO_BYTES: 2, THREE_BYTES: 3, EIGHT_BYTES: 8}[code]
-    return (null if null.any() else None), length, at + skipped
+    nulls = null if null.any() else None
+    return nulls, length, at + skipped
 
 
 def _forget(driver: Any, cursor: Any) -> None:

@@ -60,9 +60,9 @@ def is_narrow(column: SqlColumn) -> bool:
     import pyarrow as pa
 
     type_ = column.type.arrow
-    return bool(
-        type_ is not None and pa.types.is_decimal(type_) and type_.precision <= NARROW_DIGITS
-    )
+    if type_ is None or not pa.types.is_decimal(type_):
+        return False
+    return bool(type_.precision <= NARROW_DIGITS)
 
 
 def as_text(column: SqlColumn) -> bool:
@@ -148,17 +148,17 @@ class Field:
             at: Where the column begins in each row, with its length.
         """
         found = buffer.records(self._looked_at, at)
-        if (
-            self._width is not None and (found["length"] == np.array(self._width, ">i4")).all()
-        ):  # what most columns are
-            return self._within(found["value"]), False, at + (LENGTH_BYTES + self._width)
+        width = self._width
+        # Most columns have values of one width and no NULL.
+        if width is not None and (found["length"] == np.array(width, ">i4")).all():
+            return self._within(found["value"]), False, at + (LENGTH_BYTES + width)
         null, length = _parted(found["length"].astype(np.int64))
         following = at + (LENGTH_BYTES + length)
         there = found if null is None else found[~null]
         if self._decimal:
             fits = self._are_numbers(there)
-        elif self._width is not None:
-            fits = bool((there["length"] == self._width).all()) and self._within(there["value"])
+        elif width is not None:
+            fits = bool((there["length"] == width).all()) and self._within(there["value"])
         else:
             fits = True
         return fits, null is not None, following
@@ -326,11 +326,11 @@ class Field:
                 return with_nulls(moments, arrow, nulls_of(array))
             case "time":
                 values = numbers_of(array, np.int64)
-                if values.max(initial=0) >= DAY:  # 24:00:00, which no time of day is
-                    return pa.array(
-                        [None if v is None else _clock(v) for v in array.to_pylist()], pa.string()
-                    )
-                return array.view(pa.time64("us"))
+                if values.max(initial=0) < DAY:
+                    return array.view(pa.time64("us"))
+                # 24:00:00, which no time of day is.
+                texts = [None if one is None else _clock(one) for one in array.to_pylist()]
+                return pa.array(texts, pa.string())
         return array
 
     def _refuse_days(self, days: Numbers) -> None:
@@ -418,7 +418,9 @@ def _date(days: int, clock: str = "") -> str:
     cycles, rest = divmod(days - FIRST_DAY, 146_097)
     day = date(1, 1, 1) + timedelta(days=rest)
     year = day.year + 400 * cycles
-    return f"{year if year > 0 else 1 - year:04d}-{day:%m-%d}{clock}{'' if year > 0 else ' BC'}"
+    if year > 0:
+        return f"{year:04d}-{day:%m-%d}{clock}"
+    return f"{1 - year:04d}-{day:%m-%d}{clock} BC"
 
 
 def _clock(microseconds: int) -> str:

@@ -231,9 +231,8 @@ class _Received:
         add = sizes.append
         while len(sizes) < rows and len(data) < PIECE_BYTES and not self.ended:
             size = 1
-            for _ in range(
-                min(rows - len(sizes), FEW_ROWS)
-            ):  # nothing but the row is looked at for each row
+            # Nothing but the row itself is looked at for each row.
+            for _ in range(min(rows - len(sizes), FEW_ROWS)):
                 size, message = get(1)
                 if size <= 0:
                     break
@@ -247,7 +246,8 @@ class _Received:
                 self._wait()
             elif size < 0:
                 self._end()
-        if data.endswith(END) and sizes and sizes[-1] == len(END):
+        ends_with_it = bool(sizes) and sizes[-1] == len(END)
+        if ends_with_it and data.endswith(END):
             sizes.pop()
             del data[-len(END) :]
         self.rows += len(sizes)

@@ -93,12 +93,12 @@ class Encoding:
                 )
                 rows += len(piece.begin)
                 size += piece.buffer.end
-            if rows and (last or rows >= batch_rows or size >= BATCH_BYTES):
-                yield (
-                    Encoded("pgcopy", schema, names, nulls, chunks, self._decode)
-                    if plain
-                    else self._table(chunks)
-                )
+            is_full = rows >= batch_rows or size >= BATCH_BYTES
+            if rows and (last or is_full):
+                if plain:
+                    yield Encoded("pgcopy", schema, names, nulls, chunks, self._decode)
+                else:
+                    yield self._table(chunks)
                 chunks, nulls, rows, size = [], {}, 0, 0
                 empty, plain = False, not decoded
         if empty:

@@ -73,12 +73,10 @@ def fingerprint(
     """
     import sqlalchemy as sa
 
+    if snapshot.dialect != "postgresql" or not stream.cursor:
+        return None
     values = plain(bookmark) or {}
-    if (
-        snapshot.dialect != "postgresql"
-        or not stream.cursor
-        or not all(name in values for name in stream.cursor)
-    ):
+    if not values.keys() >= set(stream.cursor):
         return None
     named = (stream.namespace or schema, stream.table or stream.stream)
     table = ".".join(_quoted(part) for part in named if part)

@@ -88,7 +88,8 @@ def remark_of(asked: "Query", bound: Bound) -> str | None:
     """
     if asked.cursor is None:
         return None
-    if bound.problem and asked.cursor.bookmark is None and asked.rules.lookback is None:
+    is_first_read = asked.cursor.bookmark is None
+    if bound.problem and is_first_read and asked.rules.lookback is None:
         return (
             f"rows that are committed late may be missed, with a {asked.stream.cursor[0]!r} below "
             f"those that were read before: {bound.problem}. Set `lag` (or, with a primary key, "

@@ -60,26 +60,33 @@ class Writing:
 
         It has no more digits, and has a zone if the others have one.
         """
-        if isinstance(value, datetime) and (value.tzinfo is not None) != bool(self.zone):
-            return False
-        fraction = f"{value.microsecond:06d}" if isinstance(value, datetime | time) else ""
+        if isinstance(value, datetime):
+            is_zoned = value.tzinfo is not None
+            if is_zoned != bool(self.zone):
+                return False
+        if not isinstance(value, datetime | time):
+            return True
+        fraction = f"{value.microsecond:06d}"
         return not fraction[self.digits :].strip("0")
 
     def write(self, value: date | time | datetime) -> str:
         """Write a value that fits in this way; digits it has too many are cut."""
-        if isinstance(value, datetime):
-            if self.zone:
-                value = value.astimezone(_offset(self.zone))
-            return (
-                f"{value.date().isoformat()}{self.separator}{self._clock(value.time())}{self.zone}"
-            )
-        return self._clock(value) if isinstance(value, time) else value.isoformat()
+        if isinstance(value, time):
+            return self._clock(value)
+        if not isinstance(value, datetime):
+            return value.isoformat()
+        if self.zone:
+            value = value.astimezone(_offset(self.zone))
+        day, clock = value.date().isoformat(), self._clock(value.time())
+        return f"{day}{self.separator}{clock}{self.zone}"
 
     def _clock(self, value: time) -> str:
         fraction = f"{value.microsecond:06d}"[: self.digits]
         text = value.replace(microsecond=0, tzinfo=None).isoformat()
-        left_out = not fraction or (self.optional and not fraction.strip("0"))
-        return text if left_out else f"{text}.{fraction}"
+        is_left_out = self.optional and not fraction.strip("0")
+        if is_left_out or not fraction:
+            return text
+        return f"{text}.{fraction}"
 
 
 @dataclass(frozen=True)
@@ -123,51 +130,82 @@ def _one_writing(snapshot: "Snapshot", column: Any, kind: str) -> Writing | None
 
     None if there are several, or its order as text is not that of time.
     """
-    import sqlalchemy as sa
-
-    length = _LENGTHS[kind]
-    plain = sa.and_(sa.func.typeof(column) == "text", column.op("GLOB")(_GLOBS[kind]))
-    zone_part = sa.func.ltrim(sa.func.substr(column, length + 1), _DIGITS)
-    zeros = sa.and_(
-        sa.func.substr(column, length + 1, 1) == ".",
-        sa.func.ltrim(sa.func.substr(column, length + 2), "0") == zone_part,
-    )
-    shape = (
-        sa.func.substr(column, 11, 1) if kind == "timestamp" else sa.literal(""),
-        zone_part,
-        sa.func.coalesce(plain, sa.literal_column("0")),
-        sa.func.length(column),
-        zeros,
-    )
-    statement = sa.select(*shape).where(column.is_not(None)).distinct().limit(MANY_WAYS + 1)
-    found = [tuple(row) for row in snapshot.connection.execute(statement)]
-    if not found or len(found) > MANY_WAYS or len({row[:2] for row in found}) > 1:
+    found = _shapes(snapshot, column, kind)
+    if not found or len(found) > MANY_WAYS:
         return None
-    separator, zone = found[0][:2]
-    digits = {max(row[3] - length - len(zone) - 1, 0) for row in found}
-    if not all(row[2] for row in found) or max(digits) > MICROSECOND_DIGITS:
+    separator, zone = found[0].separator, found[0].zone
+    if any((one.separator, one.zone) != (separator, zone) for one in found):
         return None
-    if kind == "timestamp" and (
-        separator not in {" ", "T", "t"} or not (zone == "" or _ZONE.fullmatch(zone))
-    ):
-        return None
-    if kind != "timestamp" and zone:
+    digits = {max(one.length - _LENGTHS[kind] - len(zone) - 1, 0) for one in found}
+    are_plain = all(one.is_plain for one in found)
+    if not are_plain or max(digits) > MICROSECOND_DIGITS or not _is_known(kind, separator, zone):
         return None
     if len(digits) == 1:
         return Writing(separator, zone, digits.pop())
-    optional = len(digits) == 2 and 0 in digits and not any(row[4] for row in found)  # noqa: PLR2004 - with, and without
-    return (
-        Writing(separator, zone, max(digits), optional=True)
-        if optional and zone not in {"Z", "z"}
-        else None
+    # Some values have a fraction, always of so many digits, and the others leave out that of zero.
+    is_optional = digits == {0, max(digits)} and not any(one.is_of_zeros for one in found)
+    if not is_optional or zone in {"Z", "z"}:
+        return None
+    return Writing(separator, zone, max(digits), optional=True)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What some values of a column look like.
+
+    Args:
+        separator: Between date and time.
+        zone: What they end with, behind the digits.
+        is_plain: They are texts that look like dates or times.
+        length: How many characters they have.
+        is_of_zeros: They have a fraction, which is zero.
+    """
+
+    separator: str
+    zone: str
+    is_plain: bool
+    length: int
+    is_of_zeros: bool
+
+
+def _shapes(snapshot: "Snapshot", column: Any, kind: str) -> list[_Shape]:
+    """Return what the values of a column look like; of very many ways only some."""
+    import sqlalchemy as sa
+
+    length = _LENGTHS[kind]
+    separator: sa.ColumnElement[str] = sa.literal("")
+    if kind == "timestamp":
+        separator = sa.func.substr(column, _LENGTHS["date"] + 1, 1)
+    zone = sa.func.ltrim(sa.func.substr(column, length + 1), _DIGITS)
+    is_plain = sa.and_(sa.func.typeof(column) == "text", column.op("GLOB")(_GLOBS[kind]))
+    is_of_zeros = sa.and_(
+        sa.func.substr(column, length + 1, 1) == ".",
+        sa.func.ltrim(sa.func.substr(column, length + 2), "0") == zone,
     )
+    shape = (
+        separator,
+        zone,
+        sa.func.coalesce(is_plain, sa.literal_column("0")),
+        sa.func.length(column),
+        is_of_zeros,
+    )
+    statement = sa.select(*shape).where(column.is_not(None)).distinct().limit(MANY_WAYS + 1)
+    return [_Shape(*row) for row in snapshot.connection.execute(statement)]
+
+
+def _is_known(kind: str, separator: str, zone: str) -> bool:
+    """Return whether what stands between and behind the numbers is part of a date or time."""
+    if kind != "timestamp":
+        return not zone
+    is_zone = zone == "" or _ZONE.fullmatch(zone) is not None
+    return is_zone and separator in {" ", "T", "t"}
 
 
 def _offset(zone: str) -> timezone:
     if zone in {"Z", "z"}:
         return UTC
-    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-    return timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+    return timezone(-offset if zone[0] == "-" else offset)
 
 
 class _Canonical:
@@ -187,8 +225,10 @@ class _Canonical:
             raise self._error(f"a {type(value).__name__} in a column of dates or times.", value)
         try:
             if self._kind == "date":
-                return to_date(value).isoformat()
-            return self.write(to_time(value) if self._kind == "time" else to_instant(value))
+                return self.write(to_date(value))
+            if self._kind == "time":
+                return self.write(to_time(value))
+            return self.write(to_instant(value))
         except FinerError:
             raise self._error(
                 "has more digits than microseconds, so it cannot be a replication key.", value
@@ -198,20 +238,16 @@ class _Canonical:
 
     def write(self, value: Any) -> str:
         """Return a value in the one form."""
-        if isinstance(value, datetime):
-            zoned = value.utcoffset() is not None
-            self._zones.add(zoned)
-            if len(self._zones) > 1:
-                raise self._error(
-                    "values with and without a zone have no order.", value.isoformat()
-                )
-            plain = value.astimezone(UTC).replace(tzinfo=None) if zoned else value
-            return plain.isoformat(sep=" ", timespec="microseconds")
-        return (
-            value.isoformat(timespec="microseconds")
-            if isinstance(value, time)
-            else str(value.isoformat())
-        )
+        if isinstance(value, time):
+            return value.isoformat(timespec="microseconds")
+        if not isinstance(value, datetime):
+            return str(value.isoformat())
+        is_zoned = value.utcoffset() is not None
+        self._zones.add(is_zoned)
+        if len(self._zones) > 1:
+            raise self._error("values with and without a zone have no order.", value.isoformat())
+        plain = value.astimezone(UTC).replace(tzinfo=None) if is_zoned else value
+        return plain.isoformat(sep=" ", timespec="microseconds")
 
     def _error(self, message: str, value: object) -> DataError:
         return DataError(message, stream=self._stream, field=self._field, value=value)
@@ -235,13 +271,14 @@ def type_of_values(snapshot: "Snapshot", column: Any, rows: int = 10_000) -> "pa
     import sqlalchemy as sa
 
     first = sa.select(column.label("value")).where(column.is_not(None)).limit(rows).subquery()
-    found = set(
-        snapshot.connection.execute(sa.select(sa.func.typeof(first.c.value)).distinct()).scalars()
-    )
+    statement = sa.select(sa.func.typeof(first.c.value)).distinct()
+    found = set(snapshot.connection.execute(statement).scalars())
     if found == {"integer", "real"}:
         return pa.float64()
+    if len(found) != 1:
+        return None
     types = {"integer": pa.int64(), "real": pa.float64(), "text": pa.string(), "blob": pa.binary()}
-    return types.get(found.pop()) if len(found) == 1 else None
+    return types.get(found.pop())
 
 
 def _ends_with_zone(text: str) -> bool:
