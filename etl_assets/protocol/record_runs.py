@@ -119,8 +119,8 @@ def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
 
 
 @dataclass
-class _Lane:
-    """The lines with one beginning."""
+class _Prefix:
+    """How the lines with one beginning are told from others, and whose they are."""
 
     other: re.Pattern[bytes]
     """The end of a line behind which another kind of line begins, or none."""
@@ -140,7 +140,7 @@ class _Lane:
 
 @dataclass
 class Run:
-    """A part of a chunk: lines of records of one stream, or any other lines (`parse` is None)."""
+    """Lines of a chunk: of records of one stream, or any others (`parse` is None)."""
 
     lines: bytes
     count: int = 0
@@ -150,7 +150,7 @@ class Run:
 
 
 @dataclass
-class RecordLanes:
+class RecordRuns:
     """Cuts chunks into runs.
 
     Args:
@@ -165,7 +165,7 @@ class RecordLanes:
     key_of: Callable[[str | None, str], StreamKey | None]
     streams: Mapping[StreamKey, Stream]
     rows: Rows
-    _lanes: dict[bytes, _Lane] = field(default_factory=dict)
+    _prefixes: dict[bytes, _Prefix] = field(default_factory=dict)
     _parsings: dict[tuple[str, int | None], Parsing] = field(default_factory=dict)
 
     def cut(self, chunk: bytes) -> Iterator[Run]:
@@ -185,12 +185,12 @@ class RecordLanes:
             if start < position:
                 yield Run(chunk[start:position])
                 start = position
-            lane = self._lane(head)
-            stop = lane.end_in(chunk, position) if lane is not None else position
-            if lane is None or stop == position:
+            prefix = self._prefix(head)
+            stop = prefix.end_in(chunk, position) if prefix is not None else position
+            if prefix is None or stop == position:
                 unknown.add(head.group())
                 continue
-            run = self._run(lane, chunk[position:stop])
+            run = self._run(prefix, chunk[position:stop])
             position = stop
             if run is not None:
                 yield run
@@ -198,7 +198,7 @@ class RecordLanes:
         if start < end:
             yield Run(chunk[start:])
 
-    def _run(self, lane: _Lane, lines: bytes) -> Run | None:
+    def _run(self, prefix: _Prefix, lines: bytes) -> Run | None:
         """Return lines as a run, if they can be decoded together."""
         last = lines.rfind(b"\n", 0, -1) + 1
         try:
@@ -207,15 +207,15 @@ class RecordLanes:
                 return None
         except (ValueError, RecursionError):
             return None
-        parsing = self._parsing(lane, version)
+        parsing = self._parsing(prefix, version)
         if parsing is None:
             return None
-        return Run(lines, count_lines(lines), lane.key, version, parsing)
+        return Run(lines, count_lines(lines), prefix.key, version, parsing)
 
-    def _lane(self, head: re.Match[bytes]) -> _Lane | None:
-        prefix = head.group()
-        lane = self._lanes.get(prefix)
-        if lane is None:
+    def _prefix(self, head: re.Match[bytes]) -> _Prefix | None:
+        text = head.group()
+        prefix = self._prefixes.get(text)
+        if prefix is None:
             found = head.groupdict()
             name = _text(found["stream"])
             if name is None:
@@ -223,16 +223,16 @@ class RecordLanes:
             key = self.key_of(_text(found.get("namespace")), name)
             if key is None:
                 return None
-            other = re.compile(rb"\n(?!" + re.escape(prefix) + rb")")
-            lane = self._lanes[prefix] = _Lane(other, name, key)
-        return lane
+            other = re.compile(rb"\n(?!" + re.escape(text) + rb")")
+            prefix = self._prefixes[text] = _Prefix(other, name, key)
+        return prefix
 
-    def _parsing(self, lane: _Lane, version: int | None) -> Parsing | None:
-        stream = self.streams[lane.key]
-        known = (lane.name, version)
+    def _parsing(self, prefix: _Prefix, version: int | None) -> Parsing | None:
+        stream = self.streams[prefix.key]
+        known = (prefix.name, version)
         parsing = self._parsings.get(known)
         if parsing is None or parsing.stream is not stream:
-            line = partial(self.form.line, name=lane.name, key=lane.key, version=version)
+            line = partial(self.form.line, name=prefix.name, key=prefix.key, version=version)
             # A decoder for a schema that has changed may soon be of no use again: some taps send
             # one after each record.
             few = 0 if parsing is None else FEW_LINES

@@ -107,7 +107,7 @@ def take(text: str) -> None:
     from etl_assets.model.bookmarks.row_cells import row_hash
     from etl_assets.model.stream import Stream
     from etl_assets.protocol.record_forms import SingerForm
-    from etl_assets.protocol.record_runs import RecordLanes
+    from etl_assets.protocol.record_runs import RecordRuns
     from etl_assets.protocol.singer.lines import decoder
     from etl_assets.protocol.singer.messages import (
         RecordMessage,
@@ -133,7 +133,7 @@ def take(text: str) -> None:
             continue
     lines = decoder(lambda _: None)
     _quietly(lambda: [one.record for one in lines.decode(text.encode("utf-8", "surrogatepass"))])
-    lanes = RecordLanes(
+    record_runs = RecordRuns(
         SingerForm(),
         lambda _, name: ("", "s") if name == "s" else None,
         {("", "s"): stream},
@@ -141,7 +141,7 @@ def take(text: str) -> None:
     )
 
     def columns() -> None:
-        for run in lanes.cut(text.encode("utf-8", "surrogatepass")):
+        for run in record_runs.cut(text.encode("utf-8", "surrogatepass")):
             for batch in run.parse(run.lines) if run.parse is not None else ():
                 batch.to_arrow(stream)
 

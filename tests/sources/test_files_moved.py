@@ -128,10 +128,10 @@ def test_a_bookmark_of_an_earlier_version_tells_too_little(
     assert "nothing tells of the content" in caplog.text
 
 
-def test_a_large_file_is_told_by_pieces(
+def test_a_large_file_is_told_by_chunks(
     folder: Path, drop: FileSource, warehouse: DuckDBDestination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_listing, "PIECE_BYTES", 8)
+    monkeypatch.setattr(file_listing, "CHUNK_BYTES", 8)
     numbers = list(range(1000, 2000))
     old = put(folder / "a.csv", numbers, at=1)
     load(drop, warehouse)

@@ -54,6 +54,6 @@ def test_another_read_follows_one_that_is_dropped(tmp_path: Path) -> None:
 
 
 def fill(shop: Any) -> None:
-    """Make a table of several pieces, whose texts are no packets."""
+    """Make a table of several chunks, whose texts are no packets."""
     shop.run("CREATE TABLE t (id integer PRIMARY KEY, note varchar(200))")
     shop.insert("t", [(number, "x" * 150) for number in range(ROWS)])

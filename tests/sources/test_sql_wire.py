@@ -25,7 +25,7 @@ from etl_assets.sources.sql.mysql import packets as mysql_packets
 from etl_assets.sources.sql.mysql.packets import Packets
 from etl_assets.sources.sql.postgres import copy as postgres_copy
 from etl_assets.sources.sql.reflection import SqlColumn
-from etl_assets.sources.sql.slices import PIECE_BYTES
+from etl_assets.sources.sql.slices import CHUNK_BYTES
 from etl_assets.sources.sql.types import SqlType
 from tests.sources.sql_databases import Database, database, one_column, rows
 
@@ -218,14 +218,14 @@ def test_moments_before_and_after_the_years_that_can_be_read_are_named_as_writte
 # Sizes
 
 
-def test_a_read_of_many_pieces_is_the_table(
+def test_a_read_of_many_chunks_is_the_table(
     made: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.run("CREATE TABLE t (id integer PRIMARY KEY, v text)")
     values = [(i, "x" * (i % 7 * 100) or None) for i in range(1, 3001)]
     made.insert("t", values)
-    monkeypatch.setattr(postgres_copy, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(mysql_packets, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(postgres_copy, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(mysql_packets, "CHUNK_BYTES", 1000)
     stream = Stream("t", primary_key="id", replication_key="id")
     tables = [batch.to_arrow(stream) for batch in made.source(batch_rows=1234).load_data(stream)]
     assert [table.num_rows for table in tables] == [1234, 1234, 532]
@@ -267,11 +267,11 @@ def test_a_mysql_row_longer_than_a_packet_is_joined(length: int) -> None:
     value = bytes(range(256)) * (length // 256) + b"z" * (length % 256)
     sent = packet(b"\x01a") + packet(b"\xfe" + struct.pack("<Q", length) + value) + packet(b"\xfb")
     rows = io.BufferedReader(io.BytesIO(sent + packet(b"\xfe\x00\x00\x02\x00")))
-    line: Any = SimpleNamespace(read=lambda: rows.read1(PIECE_BYTES))
+    line: Any = SimpleNamespace(read=lambda: rows.read1(CHUNK_BYTES))
     found: list[Any] = []
     last = False
     while not last:
-        piece = read._piece(line, 10)
+        piece = read._chunk(line, 10)
         found += read._decode(piece.buffer, piece.begin)[0].to_pylist() if len(piece.begin) else []
         last = piece.last
     assert found == [b"a", value, None]

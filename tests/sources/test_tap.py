@@ -318,7 +318,7 @@ def test_a_source_faster_than_the_destination_waits() -> None:
 
     found = SourceRead(Tap(says), [A]).open(SourceState())
     next(found)
-    assert len(said) <= tap.BATCH_ROWS + tap.PARCEL * (tap.PARCELS + 3)
+    assert len(said) <= tap.BATCH_ROWS + tap.CHUNK_MESSAGES * (tap.QUEUED_CHUNKS + 3)
     found.close()
     assert not [one for one in threading.enumerate() if one.name == "tap"]
     assert len(said) < 100_000

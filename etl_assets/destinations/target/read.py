@@ -34,7 +34,7 @@ from etl_assets.model.events import (
 )
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.record_forms import SingerForm
-from etl_assets.protocol.record_runs import RecordLanes, Run
+from etl_assets.protocol.record_runs import RecordRuns, Run
 from etl_assets.protocol.singer.messages import (
     ActivateVersionMessage,
     RecordMessage,
@@ -84,7 +84,7 @@ class PipeRead(PipeStreams):
         super().__init__(destination, options, states)
         self.source_name = options.source
         self._lines = lines
-        self._lanes = RecordLanes(
+        self._runs = RecordRuns(
             SingerForm(), self._key_of_lane, self.current, partial(_rows, limit=self.line_limit)
         )
 
@@ -108,7 +108,7 @@ class PipeRead(PipeStreams):
     # Lines
 
     def _chunk(self, chunk: bytes) -> Iterator[Event]:
-        runs = self._lanes.cut(chunk) if len(chunk) <= self.line_limit else [Run(chunk)]
+        runs = self._runs.cut(chunk) if len(chunk) <= self.line_limit else [Run(chunk)]
         for run in runs:
             if run.parse is None or not self._takes_lines(run):
                 for line in filter(None, run.lines.split(b"\n")):

@@ -11,7 +11,7 @@ import msgspec
 
 
 @dataclass
-class _Pile:
+class _Pool:
     """Values for the fields with one default that stand for so many keys each."""
 
     default: Any
@@ -23,13 +23,13 @@ class _Pile:
 class Missing:
     """Counts the fields that are missing in the structs of one decoder.
 
-    A field's default is taken from a pile, at the speed of C: what the pile lacks afterwards was
+    A field's default is taken from a pool, at the speed of C: what the pool lacks afterwards was
     missing.
     """
 
     def __init__(self) -> None:
         self._always = 0
-        self._piles: dict[tuple[type, int], _Pile] = {}
+        self._pools: dict[tuple[type, int], _Pool] = {}
 
     def always(self, keys: int) -> None:
         """Know of so many keys that no line can be without."""
@@ -42,18 +42,18 @@ class Missing:
             default: Its value where it is missing; the same for all of its type.
             keys: How many keys it stands for, where it is there.
         """
-        pile = self._piles.setdefault((type(default), keys), _Pile(default, keys))
-        pile.fields += 1
-        return msgspec.field(default_factory=pile.values.pop)
+        pool = self._pools.setdefault((type(default), keys), _Pool(default, keys))
+        pool.fields += 1
+        return msgspec.field(default_factory=pool.values.pop)
 
     def begin(self, lines: int) -> None:
         """Begin to count, for so many lines at most: decoding more may be an `IndexError`."""
-        for pile in self._piles.values():
-            most = lines * pile.fields
-            pile.values.extend(repeat(pile.default, most - len(pile.values)))
-            del pile.values[most:]
+        for pool in self._pools.values():
+            most = lines * pool.fields
+            pool.values.extend(repeat(pool.default, most - len(pool.values)))
+            del pool.values[most:]
 
     def end(self, lines: int) -> int:
         """Return how many keys so many lines had, which were all that `begin` was told of."""
-        there = sum(pile.keys * len(pile.values) for pile in self._piles.values())
+        there = sum(pool.keys * len(pool.values) for pool in self._pools.values())
         return lines * self._always + there

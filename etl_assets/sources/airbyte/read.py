@@ -21,7 +21,7 @@ from etl_assets.model.stream import Stream
 from etl_assets.protocol.airbyte.messages import Message, Record, decoder, key_of, state_key
 from etl_assets.protocol.event_buffer import EventBuffer
 from etl_assets.protocol.record_forms import AirbyteForm
-from etl_assets.protocol.record_runs import RecordLanes, Run, one_message_a_line
+from etl_assets.protocol.record_runs import RecordRuns, Run, one_message_a_line
 
 _ENDS = ("COMPLETE", "INCOMPLETE")
 
@@ -50,7 +50,7 @@ class AirbyteRead:
         self._buffer = EventBuffer(self._streams)
         self._throttle = LogThrottle(host.logger)
         self._decoder = decoder(self._noise)
-        self._lanes = RecordLanes(AirbyteForm(), self._named, self._streams, self._rows)
+        self._runs = RecordRuns(AirbyteForm(), self._named, self._streams, self._rows)
         self._status: dict[StreamKey, str] = {}
         self._ended: set[StreamKey] = set()
         self._errors: dict[StreamKey, EtlAssetsError] = {}
@@ -72,7 +72,7 @@ class AirbyteRead:
             yield from self._ending()
 
     def _take(self, chunk: bytes) -> Iterator[Event]:
-        for run in self._lanes.cut(chunk):
+        for run in self._runs.cut(chunk):
             if run.parse is not None:
                 self._records(run)
                 continue

@@ -29,8 +29,8 @@ SECONDS = len("2026-01-01T00:00:00")
 """Characters of a time up to its seconds."""
 
 DIGEST_BYTES = 10
-PIECES, PIECE_BYTES = 64, 64 * 1024
-"""How many pieces of a file are hashed; a file that is no larger is hashed whole."""
+CHUNKS, CHUNK_BYTES = 64, 64 * 1024
+"""How many chunks of a file are hashed; a file that is no larger is hashed whole."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::)")
 _MAGIC = re.compile(r"[*?\[]")
@@ -261,10 +261,10 @@ class LocalFiles:
             raise changed(found.name, "has changed")
 
     def digest(self, found: Found) -> str:
-        """Return a hash of the content; of a large file, of pieces from its first to last byte."""
+        """Return a hash of the content; of a large file, of chunks from its first to last byte."""
         hashed = blake2b(digest_size=DIGEST_BYTES)
         with failures(found.name), self.open(found) as file:
-            for start, length in _pieces(found.size or 0):
+            for start, length in _chunks(found.size or 0):
                 file.seek(start)
                 hashed.update(file.read(length))
         return hashed.hexdigest()
@@ -314,12 +314,12 @@ def _identity(now: os.stat_result) -> tuple[int, ...]:
     return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
 
 
-def _pieces(size: int) -> list[tuple[int, int]]:
-    """Return where the pieces of a file begin, and their length."""
-    if size <= PIECES * PIECE_BYTES:
+def _chunks(size: int) -> list[tuple[int, int]]:
+    """Return where the chunks of a file begin, and their length."""
+    if size <= CHUNKS * CHUNK_BYTES:
         return [(0, size)]
-    last = size - PIECE_BYTES
-    return [(last * number // (PIECES - 1), PIECE_BYTES) for number in range(PIECES)]
+    last = size - CHUNK_BYTES
+    return [(last * number // (CHUNKS - 1), CHUNK_BYTES) for number in range(CHUNKS)]
 
 
 def iso(nanoseconds: int) -> str:

@@ -23,7 +23,7 @@ from etl_assets.model.catalog_entries import copied
 from etl_assets.model.events import Event, SourceState, StreamEnd, StreamKey
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.record_forms import SingerForm
-from etl_assets.protocol.record_runs import RecordLanes, one_message_a_line
+from etl_assets.protocol.record_runs import RecordRuns, one_message_a_line
 from etl_assets.protocol.singer.batch_files import BatchFolder
 from etl_assets.protocol.singer.events import SingerEvents
 from etl_assets.protocol.singer.lines import Line, decoder
@@ -109,7 +109,7 @@ class SingerRead(SingerEvents):
         self._known = {name for stream in known.values() for name in (stream.name, stream.stream)}
         self._throttle = LogThrottle(logger)
         self._decoder = decoder(self._noise)
-        self._lanes = RecordLanes(
+        self._runs = RecordRuns(
             SingerForm(), lambda _, name: self._keys.get(name), self.current, self._rows
         )
         self._schema_texts: dict[str, tuple[bytes, Sequence[str]]] = {}
@@ -181,7 +181,7 @@ class SingerRead(SingerEvents):
         return self._batches
 
     def _take(self, chunk: bytes) -> Iterator[Event]:
-        for run in self._lanes.cut(chunk):
+        for run in self._runs.cut(chunk):
             if run.parse is not None and run.key in self.described:
                 yield from self.records(run, run.parse)
                 continue

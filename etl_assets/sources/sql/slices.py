@@ -21,7 +21,7 @@ Numbers = npt.NDArray[Any]
 Positions = npt.NDArray[np.int64]
 Nulls = npt.NDArray[np.bool_] | None
 
-PIECE_BYTES = 2 << 20
+CHUNK_BYTES = 2 << 20
 """How much is decoded at once: it fits the cache of a processor, and is worth the calls."""
 
 

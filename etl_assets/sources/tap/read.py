@@ -36,10 +36,10 @@ from etl_assets.sources.tap.verbs import overrides
 
 BATCH_ROWS = 5000
 """Records of one stream that wait before they go on as a batch."""
-PARCEL = 200
-"""Messages that are handed over at once."""
-PARCELS = 20
-"""That wait in the queue at most."""
+CHUNK_MESSAGES = 200
+"""How many messages are handed over at once, as a chunk."""
+QUEUED_CHUNKS = 20
+"""How many of these chunks wait in the queue at most."""
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
 """For a source to end after nobody wants more of it."""
@@ -145,8 +145,8 @@ class _TapThread:
 
     def __init__(self, work: Callable[[Callable[[Said], None]], None]) -> None:
         self._work = work
-        self._queue: queue.Queue[list[Said] | BaseException | None] = queue.Queue(PARCELS)
-        self._parcel: list[Said] = []
+        self._queue: queue.Queue[list[Said] | BaseException | None] = queue.Queue(QUEUED_CHUNKS)
+        self._chunk: list[Said] = []
         self._wanted = threading.Event()
         self._wanted.set()
         context = contextvars.copy_context()
@@ -160,12 +160,12 @@ class _TapThread:
     def messages(self) -> Iterator[Said]:
         """Yield what is said, up to the end of the work; raise what it raised."""
         while True:
-            parcel = self._queue.get()
-            if parcel is None:
+            chunk = self._queue.get()
+            if chunk is None:
                 return
-            if isinstance(parcel, BaseException):
-                raise parcel
-            yield from parcel
+            if isinstance(chunk, BaseException):
+                raise chunk
+            yield from chunk
 
     def end(self) -> bool:
         """Have the work end, and wait for it; tells whether it did."""
@@ -200,20 +200,20 @@ class _TapThread:
             said = StateMessage(copied(said.value))
         elif isinstance(said, SchemaMessage):
             said = replace(said, schema=copied(said.schema))
-        self._parcel.append(said)
-        if len(self._parcel) >= PARCEL or not isinstance(said, RecordMessage):
+        self._chunk.append(said)
+        if len(self._chunk) >= CHUNK_MESSAGES or not isinstance(said, RecordMessage):
             self._hand_over()
         elif not self._wanted.is_set():
             raise _NotWantedError
 
     def _hand_over(self) -> None:
-        parcel, self._parcel = self._parcel, []
-        self._put(parcel)
+        chunk, self._chunk = self._chunk, []
+        self._put(chunk)
 
-    def _put(self, parcel: "list[Said] | BaseException | None") -> None:
+    def _put(self, chunk: "list[Said] | BaseException | None") -> None:
         while self._wanted.is_set():
             try:
-                self._queue.put(parcel, timeout=POLL_SECONDS)
+                self._queue.put(chunk, timeout=POLL_SECONDS)
             except queue.Full:
                 continue
             return

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl_assets.model.refused import Refusals
+from etl_assets.sources.sql.chunks import Assembly, RowChunk, checked
 from etl_assets.sources.sql.connection import Snapshot
 from etl_assets.sources.sql.errors import as_database_errors
-from etl_assets.sources.sql.pieces import Assembly, Piece, checked
 from etl_assets.sources.sql.reflection import SqlColumn
-from etl_assets.sources.sql.slices import PIECE_BYTES, Buffer, Nulls, Positions
+from etl_assets.sources.sql.slices import CHUNK_BYTES, Buffer, Nulls, Positions
 from etl_assets.sources.sql.text_reader import TextReader
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Packets:
         with closing(self._asked(driver)) as line:
             assembly = Assembly(
                 columns=self._columns,
-                receive=lambda rows: self._piece(line, rows),
+                receive=lambda rows: self._chunk(line, rows),
                 decode=self._decode,
                 finish=self._finish,
                 empty_type=lambda index: self._readers[index].empty_type(),
@@ -111,13 +111,13 @@ class Packets:
             _forget(driver, cursor)
         return _Line(driver)
 
-    def _piece(self, line: "_Line", rows: int) -> Piece:
+    def _chunk(self, line: "_Line", rows: int) -> RowChunk:
         """Return the payloads of some rows."""
         begin: list[int] = []
         add, header = begin.append, struct.Struct("<I").unpack_from
         data, at, known = self._data, 0, len(self._data)
         last = False
-        while len(begin) < rows and at < PIECE_BYTES:
+        while len(begin) < rows and at < CHUNK_BYTES:
             if (
                 at + HEADER_BYTES > known
                 or (end := at + HEADER_BYTES + (header(data, at)[0] & LONGEST_PACKET)) > known
@@ -136,7 +136,7 @@ class Packets:
             at = end
         self._data = data[at:]
         del data[at:]
-        return Piece(Buffer(data), np.array(begin, np.int64), last)
+        return RowChunk(Buffer(data), np.array(begin, np.int64), last)
 
     def _receive(self, line: "_Line") -> int:
         """Read what is there, at least a byte; gives how many bytes wait now."""
@@ -219,7 +219,7 @@ class _Line:
 
     def read(self) -> bytes:
         """Read what is there, at least a byte; none where the server has hung up."""
-        found: bytes = self._file.read1(PIECE_BYTES // 8)
+        found: bytes = self._file.read1(CHUNK_BYTES // 8)
         return found
 
     def give_back(self) -> None:

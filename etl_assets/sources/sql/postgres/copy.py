@@ -13,13 +13,13 @@ import numpy as np
 from etl_assets.exceptions import SourceError
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.refused import Refusals
+from etl_assets.sources.sql.chunks import Assembly, RowChunk, checked
 from etl_assets.sources.sql.connection import Snapshot
 from etl_assets.sources.sql.errors import as_database_errors
-from etl_assets.sources.sql.pieces import Assembly, Piece, checked
 from etl_assets.sources.sql.postgres.binary import Field, as_text, decode
 from etl_assets.sources.sql.postgres.encoded import Encoding
 from etl_assets.sources.sql.reflection import SqlColumn
-from etl_assets.sources.sql.slices import PIECE_BYTES, Buffer, Positions
+from etl_assets.sources.sql.slices import CHUNK_BYTES, Buffer, Positions
 from etl_assets.sources.sql.text_reader import TextReader
 from etl_assets.sources.sql.types import postgres_text
 
@@ -32,7 +32,7 @@ HEADER_BYTES = 19
 END = b"\xff\xff"
 CANCEL_SECONDS = 5.0
 
-FEW_ROWS, LARGE_ROW = 64, PIECE_BYTES // 64
+FEW_ROWS, LARGE_ROW = 64, CHUNK_BYTES // 64
 """So many rows are received, none of them large, before their size all together is looked at."""
 
 
@@ -165,10 +165,10 @@ class Copied:
         return f"COPY ({select_sql}) TO STDOUT (FORMAT binary)".encode()
 
     @staticmethod
-    def _receive(received: "_Received") -> Callable[[int], Piece]:
-        def receive(rows: int) -> Piece:
+    def _receive(received: "_Received") -> Callable[[int], RowChunk]:
+        def receive(rows: int) -> RowChunk:
             with _errors_of(received.driver):
-                return received.piece(rows)
+                return received.chunk(rows)
 
         return receive
 
@@ -223,13 +223,13 @@ class _Received:
             self._finish()
             raise errors.error_from_result(result)
 
-    def piece(self, rows: int) -> Piece:
+    def chunk(self, rows: int) -> RowChunk:
         """Return the bytes of some rows, at most so many; sets `ended` behind the last."""
         get = self._pg.get_copy_data
         data = bytearray()
         sizes: list[int] = []
         add = sizes.append
-        while len(sizes) < rows and len(data) < PIECE_BYTES and not self.ended:
+        while len(sizes) < rows and len(data) < CHUNK_BYTES and not self.ended:
             size = 1
             # Nothing but the row itself is looked at for each row.
             for _ in range(min(rows - len(sizes), FEW_ROWS)):
@@ -252,7 +252,7 @@ class _Received:
             del data[-len(END) :]
         self.rows += len(sizes)
         each: Positions = np.array(sizes, dtype="int64")
-        return Piece(Buffer(data), np.cumsum(each) - each, self.ended)
+        return RowChunk(Buffer(data), np.cumsum(each) - each, self.ended)
 
     def _cut_header(self, data: bytearray, sizes: list[int]) -> None:
         if not data.startswith(SIGNATURE):

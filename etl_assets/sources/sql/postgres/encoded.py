@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.model.encoded import Chunk, Encoded
 from etl_assets.model.refused import Refusals
-from etl_assets.sources.sql.pieces import Piece
+from etl_assets.sources.sql.chunks import RowChunk
 from etl_assets.sources.sql.postgres.binary import COUNT_BYTES, Field, decode
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.rows import BATCH_BYTES, field_metadata
@@ -51,13 +51,13 @@ def _is_looked_at(column: SqlColumn, keys: Collection[str]) -> bool:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pieces become batches of bytes.
+    """How chunks of rows become batches of bytes.
 
     Args:
         columns: What is read, in the order of the table.
         fields: The same, in the order of the bytes.
         keys: Names of key columns, whose NULLs are counted.
-        receive: Gives the next piece, of at most so many rows.
+        receive: Gives the next chunk, of at most so many rows.
         finish: Gives a column that was decoded its type, by the field's index.
         refusals: Takes values that are none of their column's type.
     """
@@ -65,7 +65,7 @@ class Encoding:
     columns: Sequence[SqlColumn]
     fields: Sequence[Field]
     keys: Collection[str]
-    receive: Callable[[int], Piece]
+    receive: Callable[[int], RowChunk]
     finish: "Callable[[int, pa.Array], pa.Array]"
     refusals: Refusals
 
@@ -84,15 +84,14 @@ class Encoding:
         rows = size = 0
         empty, plain, last = True, not decoded, False
         while not last:
-            piece = self.receive(batch_rows - rows)
-            last = piece.last
-            if len(piece.begin):
-                plain &= self._looked_at(piece, nulls)
-                chunks.append(
-                    Chunk(piece.buffer.data, piece.begin.astype("int32"), piece.buffer.end)
-                )
-                rows += len(piece.begin)
-                size += piece.buffer.end
+            received = self.receive(batch_rows - rows)
+            last = received.last
+            if len(received.begin):
+                plain &= self._looked_at(received, nulls)
+                begin = received.begin.astype("int32")
+                chunks.append(Chunk(received.buffer.data, begin, received.buffer.end))
+                rows += len(begin)
+                size += received.buffer.end
             is_full = rows >= batch_rows or size >= BATCH_BYTES
             if rows and (last or is_full):
                 if plain:
@@ -104,13 +103,13 @@ class Encoding:
         if empty:
             yield schema.empty_table()
 
-    def _looked_at(self, piece: Piece, nulls: dict[str, bool]) -> bool:
-        """Return whether a piece can stay as it is; takes note which of its fields have a NULL."""
-        at = piece.begin + COUNT_BYTES
+    def _looked_at(self, received: RowChunk, nulls: dict[str, bool]) -> bool:
+        """Return whether a chunk can stay as it is, and note which fields have a NULL."""
+        at = received.begin + COUNT_BYTES
         for field in self.fields:
             if not _is_looked_at(field.column, self.keys):
                 break  # and none behind it
-            plain, has_nulls, at = field.look(piece.buffer, at)
+            plain, has_nulls, at = field.look(received.buffer, at)
             if not plain:
                 return False
             nulls[field.column.name] = nulls.get(field.column.name, False) or has_nulls
@@ -120,13 +119,13 @@ class Encoding:
         """Decode a batch whose values are not all such as their columns have."""
         import pyarrow as pa
 
-        pieces = [
+        decoded = [
             decode(self.fields, Buffer(one.data, one.end), one.begin.astype("int64"))
             for one in chunks
         ]
         arrays = {}
         for index, field in enumerate(self.fields):
-            whole = pa.concat_arrays([piece[index] for piece in pieces])
+            whole = pa.concat_arrays([one[index] for one in decoded])
             arrays[field.column.name] = self.refusals.read(partial(self.finish, index), whole)
         given = [arrays[column.name] for column in self.columns]
         return pa.Table.from_arrays(

@@ -19,7 +19,7 @@ from etl_assets.model.stream import Stream
 from etl_assets.protocol.airbyte.messages import decoder
 from etl_assets.protocol.event_buffer import EventBuffer
 from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
-from etl_assets.protocol.record_runs import Form, Parsing, RecordLanes
+from etl_assets.protocol.record_runs import Form, Parsing, RecordRuns
 
 PROPERTIES = {
     "id": {"type": "integer"},
@@ -282,9 +282,9 @@ def test_blocks_of_nothing_but_null_join_those_with_values(monkeypatch: pytest.M
     )
 
 
-def lanes(form: Form, **streams: Stream) -> RecordLanes:
+def record_runs(form: Form, **streams: Stream) -> RecordRuns:
     keys: dict[str, StreamKey] = {name: stream.key for name, stream in streams.items()}
-    return RecordLanes(
+    return RecordRuns(
         form, lambda _, name: keys.get(name), {s.key: s for s in streams.values()}, rows
     )
 
@@ -308,7 +308,7 @@ def test_a_chunk_is_cut_into_runs_and_no_line_is_lost_or_moved() -> None:
         singer("s", '{"id":6}'),
         b"half",
     ]
-    runs = list(lanes(SINGER, s=STREAM, t=t).cut(b"".join(lines)))
+    runs = list(record_runs(SINGER, s=STREAM, t=t).cut(b"".join(lines)))
     assert b"".join(run.lines for run in runs) == b"".join(lines)
     assert [(run.key[1], run.count, run.version) for run in runs if run.parse] == [
         ("s", 2, None),

@@ -1,4 +1,4 @@
-"""Pieces of a result, column by column, put together to batches."""
+"""Chunks of a result, decoded column by column, and put together to batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some rows as they came.
+class RowChunk:
+    """Some rows that were read together, as they came.
 
     Args:
         buffer: Their bytes.
@@ -32,19 +32,19 @@ class Piece:
 
 @dataclass(frozen=True)
 class Assembly:
-    """How pieces become batches.
+    """How chunks become batches.
 
     Args:
         columns: What is read.
-        receive: Gives the next piece, of at most so many rows.
-        decode: Takes a piece apart.
+        receive: Gives the next chunk, of at most so many rows.
+        decode: Decodes a chunk.
         finish: Gives a column of a batch its type, by the column's index.
         empty_type: Gives the type of a column without values.
         refusals: Takes values that are none of their column's type.
     """
 
     columns: Sequence[SqlColumn]
-    receive: Callable[[int], Piece]
+    receive: Callable[[int], RowChunk]
     decode: "Callable[[Buffer, Positions], list[pa.Array]]"
     finish: "Callable[[int, pa.Array], pa.Array]"
     empty_type: "Callable[[int], pa.DataType]"
@@ -55,31 +55,32 @@ class Assembly:
 
         At least one, which says the types.
         """
-        pieces: list[list[pa.Array]] = []
+        decoded: list[list[pa.Array]] = []
         rows = size = 0
         empty, last = True, False
         while not last:
-            piece = self.receive(batch_rows - rows)
-            last = piece.last
-            if len(piece.begin):
-                pieces.append(self.decode(piece.buffer, piece.begin))
-                rows += len(piece.begin)
-                size += piece.buffer.end
-            if rows and (last or rows >= batch_rows or size >= BATCH_BYTES):
-                yield self._table(pieces)
-                empty, pieces, rows, size = False, [], 0, 0
+            chunk = self.receive(batch_rows - rows)
+            last = chunk.last
+            if len(chunk.begin):
+                decoded.append(self.decode(chunk.buffer, chunk.begin))
+                rows += len(chunk.begin)
+                size += chunk.buffer.end
+            is_full = rows >= batch_rows or size >= BATCH_BYTES
+            if rows and (last or is_full):
+                yield self._table(decoded)
+                empty, decoded, rows, size = False, [], 0, 0
         if empty:
             yield self._schema(
                 [self.empty_type(index) for index in range(len(self.columns))]
             ).empty_table()
 
-    def _table(self, pieces: "list[list[pa.Array]]") -> "pa.Table":
+    def _table(self, decoded: "list[list[pa.Array]]") -> "pa.Table":
         import pyarrow as pa
 
         arrays = []
         for index in range(len(self.columns)):
-            parts = [piece[index] for piece in pieces]
-            whole = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+            slices = [chunk[index] for chunk in decoded]
+            whole = slices[0] if len(slices) == 1 else pa.concat_arrays(slices)
             arrays.append(self.refusals.read(partial(self.finish, index), whole))
         return pa.Table.from_arrays(arrays, schema=self._schema([array.type for array in arrays]))
 
