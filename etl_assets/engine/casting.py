@@ -234,9 +234,5 @@ def texts_of(column: "pa.ChunkedArray") -> "pa.ChunkedArray | pa.Array | None":
 def _is_text(type_: "pa.DataType") -> bool:
     from pyarrow import types as t
 
-    return bool(
-        t.is_string(type_)
-        or t.is_large_string(type_)
-        or t.is_string_view(type_)
-        or t.is_dictionary(type_)
-    )
+    kinds = (t.is_string, t.is_large_string, t.is_string_view, t.is_dictionary)
+    return any(is_kind(type_) for is_kind in kinds)

@@ -108,6 +108,11 @@ class Line:
         """Whether the destination knows it: without that, it would be new to the next read."""
         return self.start.state is not None or self.result.commits > 0
 
+    @property
+    def is_covered(self) -> bool:
+        """Whether there is a state to commit that covers all that has come of it."""
+        return self.pending and not self.uncovered
+
     def is_wanted(self) -> bool:
         """Return whether records of it are still taken, if only to see which fields are wrong."""
         return self.error is None or self.wrong is not None
@@ -328,10 +333,10 @@ def _known_fingerprint(line: Line) -> str | None:
     if not load.stream.cursor or not is_whole:
         return None
     # Who gives a bookmark wants the rows from there on, whether or not they were loaded before.
-    goes_on = load.bookmark is not None and not line.start.given
-    state = line.start.state if goes_on else None
-    stored = state.bookmark if state is not None else None
-    return (stored or {}).get(FINGERPRINT) or ""
+    state = line.start.state
+    if state is None or load.bookmark is None or line.start.given:
+        return ""
+    return (state.bookmark or {}).get(FINGERPRINT) or ""
 
 
 def refresh_remark(load: Load, start: Start) -> str | None:
@@ -340,7 +345,8 @@ def refresh_remark(load: Load, start: Start) -> str | None:
     None where it doubles nothing.
     """
     appends = load.strategy is WriteStrategy.APPEND
-    if not appends or not start.full_refresh or start.state is None:
+    is_first = start.state is None
+    if is_first or not (appends and start.full_refresh):
         return None
     place = f"{load.source}/{load.stream.full_name}"
     return (

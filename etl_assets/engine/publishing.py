@@ -109,7 +109,13 @@ class Publishing:
     @property
     def _stuck(self) -> bool:
         """Whether the shared state cannot move any more."""
-        return self._shared.is_fixed or (self._shared.exists and self._outcomes.failures > 0)
+        has_failed = self._outcomes.failures > 0
+        return self._shared.is_fixed or (self._shared.exists and has_failed)
+
+    @property
+    def _may_move(self) -> bool:
+        """Whether the shared state may move now: no stream that shares it replaces its table."""
+        return not self._stuck and not self._replacing
 
     def is_hopeless(self) -> bool:
         """Return whether nothing of what is still to come could be published."""
@@ -120,8 +126,8 @@ class Publishing:
         now = (failures, self._landed, self._stuck)
         if may_be and now != self._judged:
             self._judged = now
-            only_appends = all(line.appends for line in self._open)
-            self._hopeless = not self.live or (self._stuck and only_appends)
+            all_wait = self._stuck and all(line.appends for line in self._open)
+            self._hopeless = all_wait or not self.live
         return self._hopeless
 
     # On the way
@@ -151,7 +157,7 @@ class Publishing:
 
         It is committed if they cover all that has come of it, and it is time.
         """
-        if line.pending and not line.uncovered and self._may_commit(line):
+        if line.is_covered and self._may_commit(line):
             self._commit([line], complete=False)
 
     def own_states(
@@ -180,9 +186,9 @@ class Publishing:
         for line in self._uncovered.values():
             line.uncovered = 0
         self._uncovered.clear()
-        if self._stuck or self._replacing:
-            return
-        if len(self._ended) >= self._at_once or self._full or self._is_time:
+        is_due = self._full or self._is_time
+        many_wait = len(self._ended) >= self._at_once
+        if self._may_move and (many_wait or is_due):
             self._barrier()
 
     def begins_anew(self, line: Line) -> None:
@@ -197,7 +203,8 @@ class Publishing:
         if not line.landed:
             self._ended[line.key] = line
         waits_for_state = line.appends and not self._own
-        if not self._is_alone and not self._shared.exists and not waits_for_state:
+        waits_for_others = self._is_alone or self._shared.exists
+        if not waits_for_state and not waits_for_others:
             self._land_ended(self._at_once)
 
     def break_off(self, line: Line, error: Exception | None) -> None:
@@ -228,8 +235,8 @@ class Publishing:
         """
         for line in self._open:
             self._keep_covered(line)
-        may_move = not self._stuck and not self._replacing
-        if self._shared.is_pending and may_move and not any(x.uncovered for x in self.live):
+        is_covered = not any(line.uncovered for line in self.live)
+        if is_covered and self._may_move and self._shared.is_pending:
             self._barrier()
         for line in self.lines.values():
             self.tell_wrong(line)
@@ -256,7 +263,8 @@ class Publishing:
     def _land_ended(self, least: int) -> None:
         """Publish the streams that have ended, once so many of them wait, or it is time."""
         is_due = self._full or self._is_time
-        if len(self._ended) < least and not (self._ended and is_due):
+        enough = 1 if is_due else least
+        if len(self._ended) < enough:
             return
         # In the order of their keys: two runs that lock tables one after the other do not wait for
         # each other.
@@ -276,8 +284,8 @@ class Publishing:
         """
         if self._shared.exists or self._is_alone:
             return
-        is_covered = line.pending and not line.uncovered
-        if is_covered and not line.replaces and not line.ended:
+        is_open = not line.replaces and not line.ended
+        if is_open and line.is_covered:
             self._commit([line], complete=False)
 
     def _barrier(self) -> None:

@@ -105,9 +105,11 @@ class Reached:
             bookmark = self._asked.to_store(reached, self._read.stream, partial=self._read.partial)
         plain = without_fingerprint(bookmark)
         is_of_all_rows = self._own is None and not self._settled.passed and plain == reached
-        if complete and plain and self._fingerprint and is_of_all_rows:
-            return {**plain, FINGERPRINT: self._fingerprint}
-        return bookmark  # one that stays keeps the fingerprint it has
+        if not complete or not is_of_all_rows:
+            return bookmark  # one that stays keeps the fingerprint it has
+        if not plain or not self._fingerprint:
+            return bookmark
+        return {**plain, FINGERPRINT: self._fingerprint}
 
     @property
     def late_rows(self) -> int:

@@ -138,9 +138,9 @@ def _sweep_one(path: Path) -> None:
             path.rmdir()
             return
         with os.fdopen(lock, "r+b", buffering=0) as file:
-            if _try_lock(file) and (
-                ownership.is_ours(path, path.name, lock) or _was_never_begun(path, lock)
-            ):
+            if not _try_lock(file):
+                return  # its run goes on
+            if ownership.is_ours(path, path.name, lock) or _was_never_begun(path, lock):
                 _remove(path)
 
 

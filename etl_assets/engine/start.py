@@ -206,7 +206,8 @@ def resolve_partitions(
         StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
     """
     fault("begin")
-    if not (destination.capabilities.partitions and isinstance(destination, PartitionedTarget)):
+    says_so = destination.capabilities.partitions
+    if not says_so or not isinstance(destination, PartitionedTarget):
         raise ConfigError(
             f"stream {read.stream.name!r}: the destination cannot replace the rows of single "
             "partitions.",
@@ -358,13 +359,14 @@ def strategy_of(
     """
     stream = read.stream
     can = destination.capabilities.strategies
-    keyed = bool(stream.primary_key or stream.unique_constraints)
+    keyed = _has_key(stream)
     chosen = resolve_strategy(wanted, incremental=stream.method != "FULL_TABLE", keyed=keyed)
-    is_refreshed = start.full_refresh and wanted is WriteStrategy.AUTO  # one that was named rules
-    replaces = start.anew or is_refreshed
+    is_free = wanted is WriteStrategy.AUTO  # otherwise the one that was named rules
+    replaces = start.anew or (start.full_refresh and is_free)
     if replaces and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
-    if chosen not in can and (replaces or wanted is WriteStrategy.AUTO):
+    may_be_another = replaces or is_free
+    if chosen not in can and may_be_another:
         # A destination of `export_batch_data` alone takes rows as they come; one that merges need
         # not double them.
         can_merge = keyed and WriteStrategy.MERGE in can
@@ -409,8 +411,12 @@ def _strategy_of_partitions(read: StreamOfSource, wanted: WriteStrategy) -> Writ
             hint='Leave write_strategy out, or set it to "auto".',
             stream=stream.name,
         )
-    keyed = bool(stream.primary_key or stream.unique_constraints)
-    return WriteStrategy.MERGE if keyed else WriteStrategy.APPEND
+    return WriteStrategy.MERGE if _has_key(stream) else WriteStrategy.APPEND
+
+
+def _has_key(stream: Stream) -> bool:
+    """Return whether rows of a stream can be merged."""
+    return bool(stream.primary_key or stream.unique_constraints)
 
 
 def _refuse_given(stream: Stream, start: Start) -> None:
@@ -435,7 +441,7 @@ def _refuse_without_key(stream: Stream, chosen: WriteStrategy, wanted: WriteStra
     """
     if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
         refuse_nested_key(stream)
-    if chosen is WriteStrategy.MERGE and not (stream.primary_key or stream.unique_constraints):
+    if chosen is WriteStrategy.MERGE and not _has_key(stream):
         raise ConfigError(
             f"stream {stream.name!r}: a merge needs a primary key.",
             hint="Declare primary_key on the stream, or use append or replace.",
@@ -457,7 +463,8 @@ def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: boo
             hint="Leave the cut out, or set the write strategy to append or merge.",
             stream=read.stream.name,
         )
-    if strategy is WriteStrategy.APPEND and exact and not read.ordered:
+    moves_no_bookmark = exact and not read.ordered
+    if strategy is WriteStrategy.APPEND and moves_no_bookmark:
         raise ConfigError(
             f"stream {read.stream.name!r}: a read cut by `limit` or `query` moves no bookmark "
             "here, so the rows it appends would be loaded again by the next run.",

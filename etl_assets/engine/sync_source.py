@@ -131,9 +131,9 @@ def _shared(
 def _begins(
     live: Sequence[Line], shared: Bookmark | None, known: Collection[StreamKey]
 ) -> SourceState:
-    unknown = {
-        line.key for line in live if known and shared is not None and line.start.state is None
-    }
+    unknown: set[StreamKey] = set()
+    if known and shared is not None:
+        unknown = {line.key for line in live if line.start.state is None}
     refreshed = unknown | {line.key for line in live if line.replaces or line.start.full_refresh}
     own = {line.key: line.state for line in live if line.state is not None}
     # Streams that are not read now share it too, and would be read from the beginning without it.
