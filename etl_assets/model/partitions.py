@@ -261,17 +261,16 @@ def _joined(alternatives: list[dict[str, Condition]]) -> list[dict[str, Conditio
 
     Those that differ in one field alone become one, if they can.
     """
-    for name in alternatives[0] if alternatives else ():
+    if not alternatives:
+        return []
+    for name in alternatives[0]:
         groups: dict[Any, list[Condition]] = {}
         for one in alternatives:
             others = tuple(sorted((key, value) for key, value in one.items() if key != name))
             groups.setdefault(others, []).append(one[name])
-        alternatives = [
-            {**{key: one for key, one in alternatives[0].items() if key == name}, **dict(others)}
-            | {name: condition}
-            for others, conditions in groups.items()
-            for condition in _united(conditions)
-        ]
+        alternatives = []
+        for others, conditions in groups.items():
+            alternatives += [{name: met, **dict(others)} for met in _united(conditions)]
     return alternatives
 
 

@@ -102,6 +102,19 @@ def test_a_partition_takes_the_place_of_its_rows(
     assert things.rows() == [(1, "again"), (3, "c2")]
 
 
+def test_the_first_partition_may_have_no_rows_that_would_tell_the_type(place: Place) -> None:
+    things = Things(place, TIMES[1], keyed=True)
+    ids, times = pa.array([], pa.int64()), pa.array([], pa.null())
+    read = GivenRead(things.stream, [pa.table({"id": ids, "at": times, "v": times})])
+    result = sync(read, things.destination, partitions=days(2))
+    assert result.partition_rows == {"2026-01-02": 0}
+    things.load(days(1), [(1, at(TIMES[1], 1), "a")])
+    sync(read, things.destination, partitions=days(2))
+    assert things.rows() == [(1, "a")]
+    sync(read, things.destination, partitions=days(1))
+    assert things.rows() == []
+
+
 def test_no_key_stands_twice_when_rows_move_between_partitions(place: Place) -> None:
     things = Things(place, TIMES[0], keyed=True)
     things.load(days(1), [(1, at(TIMES[0], 1), "old"), (2, at(TIMES[0], 1), "stays")])

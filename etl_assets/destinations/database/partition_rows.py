@@ -75,6 +75,8 @@ class PartitionRows:
         return f"({' AND '.join(met)})"
 
     def _met(self, field: str, condition: Condition) -> str:
+        import pyarrow as pa
+
         column = self._columns[field]
         type_ = self._types.get(column)
         if type_ is None:
@@ -82,12 +84,24 @@ class PartitionRows:
         if isinstance(condition, frozenset):
             wanted = values_of(condition, type_, field, self._stream)
             return self._tx.among(column, type_, wanted) if wanted else NO_ROW
-        meant = self._meant(field, type_)
+        staged = self._staged.get(field)
+        if staged is not None and pa.types.is_null(staged):
+            staged = None
+            if not self._tx.has_rows(self._table, f"{quote(column)} IS NOT NULL"):
+                return NO_ROW  # nor is there any that would tell the column's type
+        meant = self._meant(field, type_, staged)
         start, end = (self._tx.literal(bound, type_) for bound in condition.bounds(meant))
         return f"({quote(column)} >= {start} AND {quote(column)} < {end})"
 
-    def _meant(self, field: str, type_: "pa.DataType") -> "pa.DataType":
+    def _meant(
+        self, field: str, type_: "pa.DataType", staged: "pa.DataType | None"
+    ) -> "pa.DataType":
         """Return the type of time that a column holds.
+
+        Args:
+            field: The field.
+            type_: The column's type.
+            staged: The type of the rows that were read, if they have one.
 
         Raises:
             DataError: It holds none.
@@ -95,7 +109,7 @@ class PartitionRows:
         import pyarrow as pa
 
         if pa.types.is_string(type_):
-            meant = self._staged.get(field) or self._written_as(self._columns[field])
+            meant = staged or self._written_as(self._columns[field])
             check_time(meant, field, self._stream)
             if self._tx.keeps_as_text(meant):
                 return meant
