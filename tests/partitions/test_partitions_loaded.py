@@ -115,6 +115,15 @@ def test_the_first_partition_may_have_no_rows_that_would_tell_the_type(place: Pl
     assert things.rows() == []
 
 
+def test_a_table_that_was_loaded_whole_is_loaded_by_partition_from_then_on(place: Place) -> None:
+    things = Things(place, TIMES[0], keyed=True)
+    times = pa.array([at(TIMES[0], 1), at(TIMES[0], 2)], TIMES[0])
+    whole = pa.table({"id": [1, 2], "at": times, "v": ["a", "b"]})
+    sync(GivenRead(things.stream, [whole]), things.destination, strategy="replace")
+    things.load(days(2), [(2, at(TIMES[0], 2), "again"), (3, at(TIMES[0], 2), "new")])
+    assert things.rows() == [(1, "a"), (2, "again"), (3, "new")]
+
+
 def test_no_key_stands_twice_when_rows_move_between_partitions(place: Place) -> None:
     things = Things(place, TIMES[0], keyed=True)
     things.load(days(1), [(1, at(TIMES[0], 1), "old"), (2, at(TIMES[0], 1), "stays")])

@@ -333,7 +333,7 @@ class Transaction(Reading, Protocol):
         """Have a merge find rows by their key without reading the whole table.
 
         Override it where `alters_at_once`. It is then called before the first row is written;
-        elsewhere `merge` does this itself.
+        elsewhere `merge` does this itself, and before the rows of partitions are looked at, this.
         """
         del table, keys
 

@@ -94,6 +94,10 @@ def _write(tx: Transaction, plan: Plan) -> int:
     if not tx.alters_at_once:
         fault("altered")
     if plan.load.partitions is not None and existing is not None:
+        merges = plan.load.strategy is WriteStrategy.MERGE and bool(plan.staging.rows)
+        if merges and not tx.alters_at_once:
+            # Where an index is made by a session of its own, this one may not have read a row yet.
+            tx.index(table, [plan.physical[key] for key in merge_keys(plan)])
         rows_of_partitions(tx, plan).delete()
     rows = _load(tx, plan, table, types) if plan.staging.rows or plan.tables else 0
     if replaced is not None:

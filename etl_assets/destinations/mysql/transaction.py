@@ -343,6 +343,10 @@ class MySQLTransaction(FreeColumns, Conditions):
             cursor.execute(self._selected(table, schema.names, where))
             yield from tables_of(cursor.fetchmany, schema, array, chunk_rows)
 
+    @override
+    def index(self, table: TableName, keys: Sequence[str]) -> None:
+        self._index(self._place(table), keys, self.type_names(table))
+
     def _index(self, place: TableName, keys: Sequence[str], types: dict[str, str]) -> None:
         """Make the index by which a merge finds a key, or the beginning of one that is long."""
         name = f"{KEY_INDEX}_{hashed(*keys)}"
