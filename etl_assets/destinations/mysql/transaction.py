@@ -30,7 +30,7 @@ from etl_assets.destinations.mysql.locks import Locks
 from etl_assets.destinations.mysql.merge import ARRIVAL, Merge, run
 from etl_assets.destinations.mysql.rows import Loader
 from etl_assets.destinations.mysql.swaps import Swaps
-from etl_assets.destinations.mysql.types import array, arrow_type, declared, spelled, stored_type
+from etl_assets.destinations.mysql.types import MySQLTypes, array, declared, spelled
 from etl_assets.exceptions import DestinationError
 from etl_assets.model.schema.types import is_json
 from etl_assets.model.stored import TableName
@@ -61,7 +61,7 @@ _TIED = (
 """Finds triggers and foreign keys of a table."""
 
 
-class MySQLTransaction(FreeColumns, Conditions):
+class MySQLTransaction(MySQLTypes, FreeColumns, Conditions):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Args:
@@ -182,22 +182,10 @@ class MySQLTransaction(FreeColumns, Conditions):
     # Columns
 
     @override
-    def arrow_type(self, name: str) -> "pa.DataType":
-        return arrow_type(name)
-
-    @override
     def type_names(self, table: TableName) -> dict[str, str]:
         place = self._place(table)
         rows = self.execute(_COLUMNS, (place.schema, place.name))
         return {name: spelled(type_, comment) for name, type_, comment in rows}
-
-    @override
-    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        return stored_type(type_)
-
-    @override
-    def type_name(self, type_: "pa.DataType") -> str:
-        return spelled(*declared(type_))
 
     @override
     def create_schema(self, name: str) -> None:

@@ -10,7 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from etl_assets.destinations.database import values as sql_values
+from etl_assets.destinations.database.sql_types import SqlTypes
 from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.schema.types import (
     MAX_DECIMAL_DIGITS,
@@ -119,6 +122,22 @@ def arrow_type(name: str) -> "pa.DataType":
         "longtext (JSON)": json_type(),
     }
     return known.get(name, pa.string())
+
+
+class MySQLTypes(SqlTypes):
+    """These types, as a transaction is asked for them."""
+
+    @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        return stored_type(type_)
+
+    @override
+    def type_name(self, type_: "pa.DataType") -> str:
+        return spelled(*declared(type_))
+
+    @override
+    def arrow_type(self, name: str) -> "pa.DataType":
+        return arrow_type(name)
 
 
 def texts(column: "pa.Array", name: str) -> "pa.Array":
