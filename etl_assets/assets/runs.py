@@ -11,6 +11,8 @@ import dagster as dg
 
 STREAM_TAG = "etl_assets/stream"
 """Run tag: the asset key of the stream that a sensor launched."""
+TICK_TAG = "etl_assets/source"
+"""Run tag: the name of the source whose streams with news a sensor launched in one run."""
 
 ENDED = {
     dg.DagsterRunStatus.SUCCESS,

@@ -8,13 +8,13 @@ guess is harmless, as a commit checks that nobody was faster.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 
 from etl_assets.arguments import COUNT, FLAG, NUMBER, TEXT, Kind, checked
 from etl_assets.assets.arguments import check_arguments
+from etl_assets.assets.back_off import BACK_OFF, BackOff
 from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.bookmarks import BookmarkEvent, newest_events
 from etl_assets.assets.collector import is_collecting
@@ -26,6 +26,7 @@ from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.runs import (
     STALE_AFTER,
     STREAM_TAG,
+    TICK_TAG,
     UNFINISHED,
     live_runs,
     tag_of,
@@ -42,8 +43,10 @@ __all__ = [
     "BACK_OFF",
     "STALE_AFTER",
     "STREAM_TAG",
+    "TICK_TAG",
     "UNFINISHED",
     "Polled",
+    "Runs",
     "build_source_sensor",
     "build_sync_schedule",
     "streams_with_news",
@@ -51,10 +54,9 @@ __all__ = [
 ]
 
 TIMEOUT = 10.0
-BACK_OFF = 60.0
-LONGEST_BACK_OFF = 60 * 60.0
-MAX_FAILURES = 10
-"""No more are counted: the pause is at its longest by then."""
+
+Runs = Literal["stream", "tick"]
+"""A run for each stream with news, or one run for all that a tick has found."""
 
 ASSETS: Kind = (Iterable, "the list that stream_assets gave")
 
@@ -68,12 +70,16 @@ class Polled:
         streams: Its streams, by the keys of their assets.
         stale_after: Seconds of silence after which a run in progress is taken for dead.
         timeout: Seconds that one question to the source may take.
+        runs: What a run is for: one stream, or all that have news at a tick.
+        source_name: Under which the source's state is stored; it marks the runs of a tick.
     """
 
     source: Source
     streams: Mapping[dg.AssetKey, Stream]
     stale_after: float
     timeout: float
+    runs: Runs = "stream"
+    source_name: str = ""
 
     def evaluate(
         self, instance: dg.DagsterInstance, now: float
@@ -83,8 +89,10 @@ class Polled:
         reasons: dict[dg.AssetKey, str] = {}
         live = live_runs(instance, self.streams, now, self.stale_after)
         free: dict[dg.AssetKey, BookmarkEvent | None] = {}
+        back_off = BackOff(instance, self.source_name)
         for key, event in events.items():
-            pause = _pause(instance, key, event, now)
+            since = event.timestamp if event else None
+            pause = back_off.pause(key, since, now)
             if key in live:
                 reasons[key] = f"run {live[key]} is in progress"
             elif pause > 0:
@@ -97,8 +105,18 @@ class Polled:
                 reasons[key] = "the source cannot tell whether there is anything new"
             elif not new:
                 reasons[key] = "nothing new"
-        requests = [_request(key) for key in self.streams if answers.get(key)]
+        requests = self._requests([key for key in self.streams if answers.get(key)])
         return requests, {key.to_user_string(): reason for key, reason in reasons.items()}
+
+    def _requests(self, keys: list[dg.AssetKey]) -> list[dg.RunRequest]:
+        """Return the runs that load these assets."""
+        if self.runs == "stream":
+            return [
+                dg.RunRequest(asset_selection=[key], tags={STREAM_TAG: tag_of(key)}) for key in keys
+            ]
+        if not keys:
+            return []
+        return [dg.RunRequest(asset_selection=keys, tags={TICK_TAG: self.source_name})]
 
     def news(
         self, events: Mapping[dg.AssetKey, BookmarkEvent | None]
@@ -156,6 +174,7 @@ def streams_with_news(
     minimum_interval_seconds=COUNT,
     stale_after=NUMBER,
     timeout=NUMBER,
+    runs=TEXT,
     default_status=(dg.DefaultSensorStatus, "a DefaultSensorStatus"),
 )
 def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
@@ -172,6 +191,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     minimum_interval_seconds: int = 30,
     stale_after: float = STALE_AFTER,
     timeout: float = TIMEOUT,
+    runs: Runs = "stream",
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.SensorDefinition:
     """Return a sensor that launches the streams with new data.
@@ -197,12 +217,18 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
         stale_after: Seconds of silence after which a run in progress is taken for dead; a sync logs
             every minute.
         timeout: Seconds that one question to the source may take.
+        runs: `stream`: a run for each stream with new data; `tick`: one run for all of them.
         default_status: Whether it runs without being switched on.
 
     Raises:
         ConfigError: There is no stream to look after, or a source without a name.
     """
     check_arguments(source, streams, source_name, translator, options)
+    if runs not in {"stream", "tick"}:
+        raise ConfigError(
+            f"runs is {runs!r}.",
+            hint='It is "stream", a run for each stream with new data, or "tick", one for all.',
+        )
     chosen_name = named(source, source_name)
     if assets is None:
         found = bindings_by_key(
@@ -223,6 +249,8 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
                 {key: binding.stream for key, binding in found.items()},
                 stale_after,
                 timeout,
+                runs,
+                chosen_name,
             )
         ),
         asset_selection=dg.AssetSelection.assets(*found),
@@ -349,25 +377,3 @@ def _among(
         if of_source and (streams is None or named_so):
             among[key] = binding
     return among
-
-
-def _request(key: dg.AssetKey) -> dg.RunRequest:
-    return dg.RunRequest(asset_selection=[key], tags={STREAM_TAG: tag_of(key)})
-
-
-def _pause(
-    instance: dg.DagsterInstance, key: dg.AssetKey, event: BookmarkEvent | None, now: float
-) -> float:
-    """Return the seconds to wait before an asset is tried again.
-
-    Each failure since its last success doubles them.
-    """
-    since = datetime.fromtimestamp(event.timestamp, tz=UTC) if event else None
-    failed = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.FAILURE], tags={STREAM_TAG: tag_of(key)}, updated_after=since
-    )
-    records = instance.get_run_records(failed, limit=MAX_FAILURES)
-    if not records:
-        return 0.0
-    ended = max(record.end_time or record.update_timestamp.timestamp() for record in records)
-    return float(ended + min(BACK_OFF * 2.0 ** (len(records) - 1), LONGEST_BACK_OFF) - now)

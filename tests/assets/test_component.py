@@ -135,7 +135,7 @@ schedule:
     execution_timezone: Europe/Paris
     default_status: RUNNING
   - {cron_schedule: "0 3 * * 0", full_refresh: true}
-sensor: {minimum_interval_seconds: 60}
+sensor: {minimum_interval_seconds: 60, runs: tick}
 """
         )
         (one,) = defs.resolve_all_asset_specs()
@@ -145,6 +145,9 @@ sensor: {minimum_interval_seconds: 60}
         assert names["shop_sync"].default_status is dg.DefaultScheduleStatus.RUNNING
         (sensor,) = defs.sensors or ()
         assert sensor.minimum_interval_seconds == 60
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_sensor_context(instance=instance, definitions=defs)
+            assert len(sensor.evaluate_tick(context).run_requests or ()) == 1
         again = built(SHOP + NAMED + 'schedule: "@daily"\nsensor: true\n')
         assert [len(list(found or ())) for found in (again.schedules, again.sensors)] == [1, 1]
 

@@ -119,6 +119,7 @@ class SensorModel(dg.Model):
     minimum_interval_seconds: int | str = 30
     stale_after: float | str | None = None
     timeout: float | str | None = None
+    runs: Literal["stream", "tick"] = "stream"
     default_status: Literal["RUNNING", "STOPPED"] = "STOPPED"
 
 
