@@ -47,7 +47,14 @@ def describe(
     size = f", {size_text(bytes_)}" if bytes_ else ""
     rate = f" ({rows / seconds:,.0f} rows/s)" if seconds > 0 and rows else ""
     more = f", {detail}" if detail else ""
-    return f"{name}: {count_text(rows, expected)} rows{size} in {_duration(seconds)}{rate}{more}"
+    count = count_text(rows, expected)
+    unit = "row" if count == "1" else "rows"
+    return f"{name}: {count} {unit}{size} in {duration_text(seconds)}{rate}{more}"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things, such as `1 row` or `20,002 rows`."""
+    return f"{number:,} {what if number == 1 else f'{what}s'}"
 
 
 def count_text(rows: int, expected: int | None) -> str:
@@ -67,7 +74,8 @@ def size_text(bytes_: int) -> str:
     return f"{size:.1f} GB"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Return a duration such as `2.1 s` or `3 min 5 s`."""
     if seconds < _MINUTE:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE)

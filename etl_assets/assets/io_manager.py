@@ -9,6 +9,7 @@ from typing_extensions import override
 from etl_assets.assets.bindings import default_table
 from etl_assets.assets.bookmark_metadata import BOOKMARK
 from etl_assets.assets.bookmarks import newest_bookmark
+from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import (
     attempts,
@@ -357,3 +358,4 @@ class _Output:
             with decoration(log, "Setting the data version"):
                 set_data_version(self.context, result.last_changed_by)
         log_changes(log, self.read.stream.full_name, result)
+        log_closing(log, self.read.stream.full_name, result)

@@ -13,6 +13,7 @@ import dagster as dg
 
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.bookmarks import newest_bookmark, newest_shared_bookmark
+from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SourceSyncConfig, matches, names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import (
     keys_of_step,
@@ -258,6 +259,7 @@ class _Step:
     ) -> dg.MaterializeResult[Any]:
         result, log = outcome.result, self.context.log
         log_changes(log, binding.stream.full_name, result)
+        log_closing(log, binding.stream.full_name, result)
         changed_by = result.last_changed_by
         return dg.MaterializeResult(
             asset_key=key,

@@ -37,6 +37,7 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.model.load import SyncResult
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
+from etl_assets.progress_text import counted
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
@@ -354,7 +355,8 @@ class _Steps:
                 partition=partition,
                 observer=observer,
             )
-        context.log.info(redact(f"{name}: {result.records_loaded:,} rows are staged"))
+        staged = counted(result.records_loaded, "row")
+        context.log.info(redact(f"{name}: staged {staged} in {result.duration_seconds:.1f} s"))
 
     def last(self, config: SyncConfig, keys: list[str]) -> StreamRead | SplitRead:
         """Return what the IO manager is to do."""
