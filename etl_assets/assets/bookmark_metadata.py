@@ -1,18 +1,25 @@
-"""A bookmark as metadata of an event, and back."""
+"""A bookmark as metadata of an event, and back.
+
+People see it without the hashes of the rows at it (`BOUNDARY`). A destination that keeps state has
+these in its state row. For one that keeps none the event is the only copy, so there they stand in
+an entry of their own. Events of earlier versions have both in one.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 import dagster as dg
 import simplejson
 
+from etl_assets.model.bookmarks.appending import BOUNDARY
 from etl_assets.model.bookmarks.tracker import plain
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.values.scalars import to_json
 
 BOOKMARK = "etl_assets/bookmark"
+BOOKMARK_BOUNDARY = "etl_assets/bookmark_boundary"
 LOAD_ID = "etl_assets/load_id"
 
 MAX_BYTES = 64 * 1024
@@ -37,7 +44,9 @@ class ShownBookmark:
 
 
 def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> BookmarkMetadata:
-    """Return a bookmark as JSON for people to read, or as exact text where JSON of the UI would round a number.
+    """Return a bookmark as JSON for people to read, without the hashes of the rows at it.
+
+    Where JSON of the UI would round a number, it is exact text.
 
     Args:
         bookmark: The bookmark.
@@ -46,7 +55,8 @@ def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> 
     """
     if bookmark is None:
         return dg.NullMetadataValue()
-    text = to_json(dict(bookmark))
+    bookmark = {name: value for name, value in bookmark.items() if name != BOUNDARY}
+    text = to_json(bookmark)
     size = len(text.encode("utf-8", "surrogatepass"))
     if may_cut and size > MAX_BYTES:
         return dg.JsonMetadataValue(_digest(bookmark, text, size, show_with))
@@ -54,8 +64,27 @@ def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> 
     return dg.JsonMetadataValue(plain) if to_json(plain) == text else dg.TextMetadataValue(text)
 
 
+def boundary_to_metadata(bookmark: Bookmark | None) -> dg.JsonMetadataValue | None:
+    """Return the hashes of the rows at a bookmark, or None where it has none."""
+    boundary = (bookmark or {}).get(BOUNDARY)
+    return dg.JsonMetadataValue(boundary) if boundary else None
+
+
+def bookmark_in(metadata: Mapping[str, Any]) -> ShownBookmark:
+    """Return the bookmark of an event, with the hashes of the rows at it where the event has them.
+
+    Args:
+        metadata: Of the event; it has a bookmark.
+    """
+    shown = from_metadata(metadata[BOOKMARK])
+    boundary = metadata.get(BOOKMARK_BOUNDARY)
+    if boundary is None or shown.value is None:
+        return shown
+    return replace(shown, value={**shown.value, BOUNDARY: boundary.value})
+
+
 def from_metadata(value: Any) -> ShownBookmark:
-    """Return the bookmark that an event's metadata holds."""
+    """Return the bookmark that an entry of an event's metadata holds."""
     found = value.value if isinstance(value, dg.MetadataValue) else value
     if isinstance(found, str):
         found = simplejson.loads(found, use_decimal=True)

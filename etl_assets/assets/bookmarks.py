@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, ShownBookmark, from_metadata
+from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, ShownBookmark, bookmark_in
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.stored import Bookmark
 
@@ -155,7 +155,7 @@ def _from_entry(entry: dg.EventLogEntry, number: int) -> BookmarkEvent | None:
     load_id, rows = shown.metadata.get(LOAD_ID), shown.metadata.get(ROW_COUNT)
     destination = shown.metadata.get(DESTINATION)
     return BookmarkEvent(
-        bookmark=from_metadata(shown.metadata[BOOKMARK]),
+        bookmark=bookmark_in(shown.metadata),
         run_id=entry.run_id,
         load_id=str(load_id.value) if load_id is not None else "",
         timestamp=entry.timestamp,

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets.assets.bookmark_metadata import to_metadata
+from etl_assets.assets.bookmark_metadata import boundary_to_metadata, to_metadata
 from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetadataSet
 from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.options import PREFIX, shown_table
@@ -66,6 +66,7 @@ class SyncMetadata(NamespacedMetadataSet):
     remarks: dg.JsonMetadataValue | None = None
     delivery: str | None = None
     destination: str | None = None
+    bookmark_boundary: dg.JsonMetadataValue | None = None
 
     @classmethod
     def namespace(cls) -> str:
@@ -88,7 +89,8 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
     if result.bookmark_previous is not None:
         previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
     shown = SyncMetadata(
-        # Where the destination keeps no state, the next run begins from this very value.
+        # Where the destination keeps no state, the next run begins from this very value, and knows
+        # the rows at it by the boundary.
         bookmark=to_metadata(result.bookmark, show_with=show_with, may_cut=not at_least_once),
         bookmark_previous=previous,
         bookmark_skipped=dg.JsonMetadataValue(result.skipped) if result.skipped else None,
@@ -108,6 +110,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         delivery=result.delivery if at_least_once else None,
         # Its next run goes on from an event of this destination only.
         destination=destination if at_least_once else None,
+        bookmark_boundary=boundary_to_metadata(result.bookmark) if at_least_once else None,
     )
     return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
 

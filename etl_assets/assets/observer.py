@@ -11,7 +11,13 @@ from typing import Self
 import dagster as dg
 from typing_extensions import override
 
-from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
+from etl_assets.assets.bookmark_metadata import (
+    BOOKMARK,
+    BOOKMARK_BOUNDARY,
+    LOAD_ID,
+    boundary_to_metadata,
+    to_metadata,
+)
 from etl_assets.assets.bookmarks import DESTINATION, SCOPE
 from etl_assets.assets.metadata import decoration
 from etl_assets.engine.observer import Observer
@@ -139,6 +145,9 @@ class RunObserver(Observer):
             }
             if self._destination is not None:
                 metadata[DESTINATION] = dg.MetadataValue.text(self._destination)
+                boundary = boundary_to_metadata(committed.bookmark)
+                if boundary is not None:
+                    metadata[BOOKMARK_BOUNDARY] = boundary
             if committed.shared:
                 metadata[SCOPE] = dg.MetadataValue.text("source")
             self._context.log_event(dg.AssetObservation(key, metadata=metadata))

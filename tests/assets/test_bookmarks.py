@@ -8,8 +8,11 @@ import pytest
 
 from etl_assets.assets.bookmark_metadata import (
     BOOKMARK,
+    BOOKMARK_BOUNDARY,
     DIGEST,
     MAX_BYTES,
+    bookmark_in,
+    boundary_to_metadata,
     from_metadata,
     to_metadata,
 )
@@ -64,13 +67,27 @@ class TestMetadata:
         assert isinstance(shown({"a": "x"}), dg.JsonMetadataValue)
 
     def test_a_large_one_is_a_digest_with_its_size_and_the_command(self) -> None:
-        large = {"id": 7, BOUNDARY: {f"{number:020x}": 1 for number in range(4000)}}
+        large = {"id": 7, "pages": {f"{number:020x}": 1 for number in range(4000)}}
         value: Any = shown(large).value
         assert value["bytes"] > MAX_BYTES
         assert len(value[DIGEST]) == 64
         assert value["show"] == "etl-assets state get shop/orders"
         back = from_metadata(shown(large))
-        assert (back.value, back.whole) == ({"id": 7}, False)
+        assert (back.value, back.whole) == (None, False)
+
+    def test_the_hashes_of_its_rows_stand_apart(self) -> None:
+        bookmark = {"id": 7, BOUNDARY: [{"fields": {"a": "number"}, "rows": {"x": 1}}]}
+        assert shown(bookmark).value == {"id": 7}
+        boundary = boundary_to_metadata(bookmark)
+        assert boundary is not None
+        event = {BOOKMARK: shown(bookmark), BOOKMARK_BOUNDARY: boundary}
+        assert bookmark_in(event).value == bookmark
+        assert boundary_to_metadata({"id": 7}) is None
+        assert bookmark_in({BOOKMARK: shown({"id": 7})}).value == {"id": 7}
+
+    def test_an_event_of_an_earlier_version_has_both_in_one(self) -> None:
+        bookmark = {"id": 7, BOUNDARY: {"x": 1}}
+        assert bookmark_in({BOOKMARK: dg.JsonMetadataValue(bookmark)}).value == bookmark
 
     def test_a_large_one_stays_whole_where_nothing_else_keeps_it(self) -> None:
         large = {"id": "x" * MAX_BYTES}
