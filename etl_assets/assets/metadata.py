@@ -8,6 +8,7 @@ import dagster as dg
 
 from etl_assets.assets.bookmark_metadata import boundary_to_metadata, to_metadata
 from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetadataSet
+from etl_assets.assets.lag import lag_seconds
 from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.options import PREFIX, shown_table
 from etl_assets.destinations.base import Destination
@@ -54,6 +55,7 @@ class SyncMetadata(NamespacedMetadataSet):
     )
     bookmark_skipped: dg.JsonMetadataValue | None = None
     bookmark_scope: str | None = None
+    lag_seconds: float | None = None
     records_loaded: int | None = None
     load_id: str | None = None
     write_strategy: str | None = None
@@ -74,11 +76,12 @@ class SyncMetadata(NamespacedMetadataSet):
         return PREFIX.rstrip("/")
 
 
-def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
+def sync_metadata(result: SyncResult, stream: Stream, destination: str) -> dict[str, Any]:
     """Return our part of the metadata of a sync's event, the bookmark first.
 
     Args:
         result: What was done.
+        stream: The stream, as it was read.
         destination: The destination's identity.
     """
     at_least_once = result.delivery != "exactly_once"
@@ -95,6 +98,8 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         bookmark_previous=previous,
         bookmark_skipped=dg.JsonMetadataValue(result.skipped) if result.skipped else None,
         bookmark_scope="source" if result.shared else None,
+        # The state of a whole source says nothing of one stream.
+        lag_seconds=None if result.shared else lag_seconds(result.bookmark, stream),
         records_loaded=result.records_loaded,
         load_id=result.load_id,
         write_strategy=str(result.strategy),
@@ -140,7 +145,7 @@ def event_metadata(
     """
     metadata: dict[str, Any] = {}
     with decoration(log, "Describing what was loaded"):
-        metadata |= sync_metadata(result, destination.identity)
+        metadata |= sync_metadata(result, stream, destination.identity)
     with decoration(log, "Describing the table"):
         metadata |= table_metadata(result, stream, table, storage_kind=destination.storage_kind)
     # Hooks that anybody may have written: each by itself, so that nothing else is lost with it.

@@ -75,7 +75,7 @@ def test_an_event_of_an_earlier_version_is_gone_on_from(
     assets = stream_assets(shop, ["visits"], destination=place)
     assert run(assets, instance).success
     shown = event(instance, "shop/visits")
-    both = {**shown[BOOKMARK], BOUNDARY: shown[BOOKMARK_BOUNDARY]}
+    both: Any = {**shown[BOOKMARK], BOUNDARY: shown[BOOKMARK_BOUNDARY]}
     instance.wipe_assets([VISITS])
 
     @dg.op
