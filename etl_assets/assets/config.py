@@ -17,20 +17,20 @@ class SyncConfig(dg.Config):
     """What one run may ask of one stream."""
 
     full_refresh: bool = Field(
-        default=False, description="Read everything anew; `auto` replaces the table."
+        default=False, description="Read everything anew; 'auto' replaces the table."
     )
     bookmark: dict[str, Any] | None = Field(
         default=None, description="Read from here instead of the stored bookmark."
     )
     keep_bookmark: bool = Field(
         default=False,
-        description="Go on from where this run ends, though its `bookmark` is ahead of the stored "
+        description="Go on from where this run ends, though its bookmark is ahead of the stored "
         "one: rows between them are skipped for good. By default the stored bookmark stays then, "
         "and the next run reads from there.",
     )
     limit: int | None = Field(default=None, description="Read at most so many rows.")
     query: dict[str, Any] | None = Field(
-        default=None, description="Passed on to the source's `load_data`."
+        default=None, description="Passed on to load_data of the source."
     )
 
 
@@ -40,7 +40,7 @@ class SourceSyncConfig(dg.Config):
     # Not by a factory: Dagster shows a plain default in the launchpad.
     full_refresh: list[str] = Field(
         default=[],
-        description="Streams to read anew and to replace: names, `source/stream` or globs.",
+        description="Streams to read anew and to replace: names, source/stream or globs.",
     )
 
 

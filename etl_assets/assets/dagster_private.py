@@ -20,6 +20,7 @@ from etl_assets.exceptions import ConfigError
 __all__ = [
     "NamespacedMetadataSet",
     "TableMetadataSet",
+    "add_event_metadata",
     "assets_of_repository",
     "assets_of_run",
     "attempts",
@@ -63,6 +64,15 @@ def set_data_version(context: dg.OutputContext, version: str) -> None:
     Public only in an asset's body, which has ended by then.
     """
     context.step_context.set_data_version(context.asset_key, dg.DataVersion(version))
+
+
+def add_event_metadata(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:
+    """Add metadata to the materialization to come, and to nothing else.
+
+    The context's own `add_output_metadata` has Dagster repeat it in the event that an output was
+    handled, which doubles what the event log holds of each run.
+    """
+    context.step_context.add_asset_metadata(metadata, asset_key=context.asset_key)
 
 
 def assets_of_repository(context: dg.AssetExecutionContext) -> list[dg.AssetsDefinition]:

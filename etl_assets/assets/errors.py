@@ -10,13 +10,17 @@ from typing import Self
 
 import dagster as dg
 
+from etl_assets.assets.markdown import as_markdown, fenced
 from etl_assets.connectors.install import in_run
 from etl_assets.exceptions import EtlAssetsError, RateLimitedError
 from etl_assets.redaction import redact
 
 PREFIX = "etl_assets/"
+TRACEBACK = f"{PREFIX}traceback"
 MAX_FRAMES = 30
 """Of each error in a chain, the innermost ones."""
+MAX_TRACEBACKS = 10
+"""Of the streams that fail in one step; their messages are all told."""
 
 
 class Edge:
@@ -90,7 +94,7 @@ def as_failure(error: Exception) -> dg.Failure:
         allow_retries = error.retryable
     else:
         description, allow_retries = f"{type(error).__name__}: {error}", True
-    metadata[f"{PREFIX}traceback"] = dg.MetadataValue.text(redact(trace_of(error)))
+    metadata[TRACEBACK] = dg.MetadataValue.md(fenced(redact(trace_of(error))))
     return dg.Failure(redact(description), metadata=metadata, allow_retries=allow_retries)
 
 
@@ -116,12 +120,25 @@ def failure_of_many(
     metadata: dict[str, dg.MetadataValue] = {
         f"{PREFIX}failed": dg.MetadataValue.json(list(failures)),
         **next(iter(failures.values())).metadata,
+        TRACEBACK: dg.MetadataValue.md(_tracebacks(failures)),
     }
     return dg.Failure(
         f"{len(failures)} of {streams} streams failed: {', '.join(failures)}\n{told}",
         metadata=metadata,
         allow_retries=any(one.allow_retries for one in failures.values()),
     )
+
+
+def _tracebacks(failures: Mapping[str, dg.Failure]) -> str:
+    """Return Markdown with where each stream has failed, under its name."""
+    shown = [
+        f"{as_markdown(name)}\n\n{one.metadata[TRACEBACK].value}"
+        for name, one in list(failures.items())[:MAX_TRACEBACKS]
+    ]
+    more = len(failures) - len(shown)
+    if more > 0:
+        shown.append(f"and {more} more")
+    return "\n\n".join(shown)
 
 
 def trace_of(error: BaseException) -> str:

@@ -479,9 +479,15 @@ def _check_places(call: _Call, bindings: Sequence[Binding], specs: Sequence[dg.A
 
 
 def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
-    # The same in every process, and of its own: no other asset of the definitions has these keys.
-    keys = "\n".join(spec.key.to_string() for spec in specs)
-    return f"{names.word(call.source_name)}__destination_{names.short_hash(keys)}"
+    """Return the key of the destination's resource, such as `shop__customers__destination`.
+
+    People read it in the launchpad and in the log. It is named after the first asset, as no other
+    asset of the definitions has its key; so it is of its own, and the same in every process.
+    """
+    if not specs:
+        return f"{names.word(call.source_name)}__destination"
+    first = min((spec.key for spec in specs), key=lambda key: key.path)
+    return f"{names.op_name(first)}__destination"
 
 
 def _asset(

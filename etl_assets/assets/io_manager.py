@@ -12,6 +12,7 @@ from etl_assets.assets.bookmarks import newest_bookmark
 from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import (
+    add_event_metadata,
     attempts,
     instance_of,
     retry_policy,
@@ -353,7 +354,7 @@ class _Output:
             metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
         if isinstance(self.read, Returned):
             metadata.pop(BOOKMARK, None)  # it can have none
-        self.context.add_output_metadata(metadata)  # once: it refuses a key that it has
+        add_event_metadata(self.context, metadata)
         if result.last_changed_by:
             with decoration(log, "Setting the data version"):
                 set_data_version(self.context, result.last_changed_by)

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from etl_assets.assets.dagster_private import TableMetadataSet
-from etl_assets.assets.markdown import as_markdown
+from etl_assets.assets.markdown import as_description
 from etl_assets.assets.metadata import declared_table_schema
 from etl_assets.assets.names import group_name
 from etl_assets.assets.options import StreamOptions, shown_table
@@ -80,7 +80,7 @@ class StreamTranslator:
         text = (
             props.stream.description or f"Stream {props.stream.full_name} of {props.source_name}."
         )
-        return as_markdown(text)
+        return as_description(text)
 
     def get_tags(self, props: StreamProps) -> Mapping[str, str]:
         """Return the tags; none by default."""

@@ -32,7 +32,8 @@ def test_descriptions_of_a_source_are_text(text: str) -> None:
     spec = asset.get_asset_spec()
     columns = spec.metadata["dagster/column_schema"]
     assert isinstance(columns, dg.TableSchema)
-    assert shown(spec.description or "") == text
+    # The list of assets shows a description as plain text, where an escaped backtick is no better.
+    assert shown(spec.description or "") == text.replace("`", "'")
     assert shown(columns.columns[0].description or "") == text
 
 
