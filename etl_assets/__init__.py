@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from etl_assets import version as version
     from etl_assets.assets.component.component import StreamsComponent
     from etl_assets.assets.config import SyncConfig
-    from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
+    from etl_assets.assets.factory import (
+        build_source_asset_specs,
+        build_stream_asset_specs,
+        stream_assets,
+    )
     from etl_assets.assets.io_manager import DestinationIOManager
     from etl_assets.assets.iomanagers import (
         BigQueryIOManager,
@@ -132,6 +136,7 @@ _HOME = {
     "SyncResult": "model.load",
     "WriteResult": "results",
     "WriteStrategy": "strategies",
+    "build_source_asset_specs": "assets.factory",
     "build_source_sensor": "assets.sensors",
     "build_stream_asset_specs": "assets.factory",
     "build_sync_schedule": "assets.sensors",
@@ -195,6 +200,7 @@ __all__ = [
     "SyncResult",
     "WriteResult",
     "WriteStrategy",
+    "build_source_asset_specs",
     "build_source_sensor",
     "build_stream_asset_specs",
     "build_sync_schedule",

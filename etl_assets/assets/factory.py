@@ -21,6 +21,14 @@ from etl_assets.assets.collector import Declared, collect, is_collecting
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import to_io_manager
+from etl_assets.assets.lineage import (
+    COLUMN_LINEAGE,
+    UPSTREAM,
+    Upstream,
+    declared_lineage,
+    source_asset_specs,
+    upstream_keys,
+)
 from etl_assets.assets.literals import warn_of_literals
 from etl_assets.assets.options import (
     ALIAS,
@@ -71,6 +79,7 @@ class _Call:
     defaults: StreamOptions = field(default_factory=StreamOptions)
     schema_contract: Contract | None = None
     destination_kind: str | None = None
+    upstream: Upstream | None = None
 
     def bind(self, stream: Stream) -> Binding:
         own = self.options.get(stream.full_name) or self.options.get(stream.name)
@@ -111,7 +120,13 @@ class _Call:
             told_apart.append(replace(one, hashed=is_hashed))
         return told_apart
 
-    def spec(self, binding: Binding) -> dg.AssetSpec:
+    def spec(self, binding: Binding, upstream: dg.AssetKey | None = None) -> dg.AssetSpec:
+        """Return the spec of a stream's asset.
+
+        Args:
+            binding: Of the stream.
+            upstream: The asset that stands for the source's table, if there is one.
+        """
         stream = binding.stream
         table = self.table(binding)
         columns = selected_columns(stream) or ()
@@ -136,8 +151,13 @@ class _Call:
             ours[HASHED_TABLE] = True
         if self.destination is not None:
             ours[TABLE] = {"schema": table.schema, "name": table.name}
+        if upstream is not None:
+            ours[UPSTREAM] = upstream
+            if props.columns:
+                ours[COLUMN_LINEAGE] = declared_lineage(props.columns, upstream)
         return self.translator.get_asset_spec(props).merge_attributes(
-            metadata={**ours, **binding.writing.metadata()}
+            metadata={**ours, **binding.writing.metadata()},
+            deps=[] if upstream is None else [upstream],
         )
 
 
@@ -167,6 +187,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     pool: str | None = None,
     destination_kind: str | None = None,
     op_name: str | None = None,
+    upstream: Upstream | None = None,
 ) -> list[dg.AssetsDefinition]:
     """Return an asset for each stream of a source.
 
@@ -201,6 +222,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             for an `io_manager_key`, of which nothing is known before a run.
         op_name: Of the one step of `granularity="source"`, in place of the source's name: where
             two steps read streams of one source, one of them needs it.
+        upstream: The assets that stand for the source's tables, for Dagster's lineage: what
+            `build_source_asset_specs` gave, or the key of an asset by the stream's name.
 
     Raises:
         ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name,
@@ -227,6 +250,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         schema_contract=schema_contract,
         defaults=_defaults(defaults),
         destination_kind=destination_kind,
+        upstream=upstream,
     )
     bindings, specs = _bound(call, streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
@@ -302,6 +326,39 @@ def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but
     return _bound(call, streams, catalog)[1]
 
 
+def build_source_asset_specs(
+    source: Source,
+    streams: Sequence[str] | str | None = None,
+    *,
+    name: str | None = None,
+    catalog: CatalogLike | None = None,
+    key_prefix: Sequence[str] | str = "source",
+) -> list[dg.AssetSpec]:
+    """Return an external asset for each table of a source, to be the origin in Dagster's lineage.
+
+    ```python
+    tables = build_source_asset_specs(shop)
+    assets = stream_assets(shop, destination=warehouse, upstream=tables)
+    defs = dg.Definitions(assets=[*tables, *assets])
+    ```
+
+    Nothing materializes them: they say where the rows of the streams come from.
+
+    Args:
+        source: The source.
+        streams: Names and globs; None for what the catalog selects.
+        name: Of the source, in place of its own.
+        catalog: As for `stream_assets`.
+        key_prefix: What the keys begin with, before the names of source and stream.
+
+    Raises:
+        ConfigError: As for `stream_assets`.
+    """
+    check_arguments(source, streams, name, None, None)
+    prefix = [key_prefix] if isinstance(key_prefix, str) else list(key_prefix)
+    return source_asset_specs(source, streams, named(source, name), catalog, prefix)
+
+
 def _bound(
     call: _Call, streams: Sequence[str] | str | None, catalog: CatalogLike | None
 ) -> tuple[list[Binding], list[dg.AssetSpec]]:
@@ -310,7 +367,10 @@ def _bound(
     bindings = call.told_apart(
         bindings, known_at_load(call.source, catalog, catalog_path(call.source_name))
     )
-    specs = [call.spec(binding) for binding in bindings]
+    upstream = upstream_keys(
+        call.upstream, call.source_name, [binding.stream for binding in bindings]
+    )
+    specs = [call.spec(binding, upstream.get(binding.stream.full_name)) for binding in bindings]
     _check_places(call, bindings, specs)
     return bindings, specs
 
@@ -486,7 +546,7 @@ def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
     """
     if not specs:
         return f"{names.word(call.source_name)}__destination"
-    first = min((spec.key for spec in specs), key=lambda key: key.path)
+    first = min((spec.key for spec in specs), key=lambda key: tuple(key.path))
     return f"{names.op_name(first)}__destination"
 
 

@@ -22,6 +22,7 @@ from etl_assets.assets.dagster_private import (
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.handwritten import Returned, place_of, returned, stream_of
 from etl_assets.assets.inputs import DATASETS, converter, named, opened
+from etl_assets.assets.lineage import lineage_metadata
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes, log_given
 from etl_assets.assets.observer import RunObserver, shortened
 from etl_assets.assets.options import (
@@ -350,6 +351,9 @@ class _Output:
     def _report(self, result: SyncResult) -> None:
         log = self.context.log
         metadata = event_metadata(log, self.destination, result, self.read.stream, self.table)
+        definition, own = self.context.definition_metadata, self.destination.own_columns
+        with decoration(log, "Describing where the columns come from"):
+            metadata |= lineage_metadata(definition, result.columns, own)
         if self.split is not None:
             metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
         if isinstance(self.read, Returned):

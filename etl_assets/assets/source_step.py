@@ -21,6 +21,7 @@ from etl_assets.assets.dagster_private import (
     work_out_outputs_once,
 )
 from etl_assets.assets.errors import Edge, as_failure, failure_of_many
+from etl_assets.assets.lineage import lineage_metadata
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes
 from etl_assets.assets.names import op_name, step_name
 from etl_assets.assets.observer import SourceObserver, shortened
@@ -261,11 +262,16 @@ class _Step:
         log_changes(log, binding.stream.full_name, result)
         log_closing(log, binding.stream.full_name, result)
         changed_by = result.last_changed_by
+        metadata = event_metadata(
+            log, self.destination, result, outcome.stream, self._table(binding)
+        )
+        definition = self.context.assets_def.metadata_by_key.get(key, {})
+        with decoration(log, "Describing where the columns come from"):
+            own = self.destination.own_columns
+            metadata |= lineage_metadata(definition, result.columns, own)
         return dg.MaterializeResult(
             asset_key=key,
-            metadata=event_metadata(
-                log, self.destination, result, outcome.stream, self._table(binding)
-            ),
+            metadata=metadata,
             data_version=dg.DataVersion(changed_by) if changed_by else None,
         )
 
