@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         SQLiteIOManager,
     )
     from etl_assets.assets.options import StreamOptions
+    from etl_assets.assets.overview import build_overview_asset
     from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
     from etl_assets.assets.translator import StreamProps, StreamTranslator
     from etl_assets.caches.bigquery import BigQueryCache
@@ -136,6 +137,7 @@ _HOME = {
     "SyncResult": "model.load",
     "WriteResult": "results",
     "WriteStrategy": "strategies",
+    "build_overview_asset": "assets.overview",
     "build_source_asset_specs": "assets.factory",
     "build_source_sensor": "assets.sensors",
     "build_stream_asset_specs": "assets.factory",
@@ -200,6 +202,7 @@ __all__ = [
     "SyncResult",
     "WriteResult",
     "WriteStrategy",
+    "build_overview_asset",
     "build_source_asset_specs",
     "build_source_sensor",
     "build_stream_asset_specs",

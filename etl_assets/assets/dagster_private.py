@@ -3,7 +3,7 @@
 A release of Dagster may move them. Then this module is where it shows, and where it is mended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -13,6 +13,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
 from dagster._core.definitions.output import OutputDefinition
 from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from typing_extensions import override
 
 from etl_assets.exceptions import ConfigError
@@ -26,8 +27,10 @@ __all__ = [
     "attempts",
     "checks_of_run",
     "compute_function",
+    "failing_checks",
     "instance_of",
     "keys_of_step",
+    "last_runs",
     "output_mapping",
     "retry_policy",
     "run_checks",
@@ -202,3 +205,41 @@ def run_checks(context: dg.AssetExecutionContext, keys: AbstractSet[dg.AssetChec
         plan, job, context.run, context.instance, run_config=config
     ):
         pass  # each was logged as it came
+
+
+def last_runs(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]
+) -> dict[dg.AssetKey, dg.DagsterRun]:
+    """Return the last run that was to materialize each asset; assets without one are left out."""
+    run_ids = {
+        record.asset_entry.asset_key: record.asset_entry.last_run_id
+        for record in instance.get_asset_records(keys)
+    }
+    wanted = [run_id for run_id in run_ids.values() if run_id]
+    if not wanted:
+        return {}
+    runs = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(run_ids=wanted))}
+    return {key: runs[run_id] for key, run_id in run_ids.items() if run_id in runs}
+
+
+def failing_checks(
+    context: dg.AssetExecutionContext, keys: AbstractSet[dg.AssetKey]
+) -> dict[dg.AssetKey, list[str]]:
+    """Return the names of the checks whose last evaluation failed, by asset.
+
+    Empty where a step runs without a repository, as in a test: nothing tells then which there are.
+    """
+    try:
+        known = context.repository_def.asset_graph.asset_check_keys
+    except CheckError:
+        return {}
+    asked = sorted(one for one in known if one.asset_key in keys)
+    if not asked:
+        return {}
+    found = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(asked)
+    failing: dict[dg.AssetKey, list[str]] = {}
+    for one in asked:
+        record = found.get(one)
+        if record is not None and record.status is AssetCheckExecutionRecordStatus.FAILED:
+            failing.setdefault(one.asset_key, []).append(one.name)
+    return failing
