@@ -1,4 +1,4 @@
-"""Where rows come from, for Dagster's graph: a source's own tables, and which column becomes which."""
+"""Where rows come from, for Dagster's graph: the tables of a source, and their columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -106,7 +106,8 @@ def _keys_by_name(upstream: Mapping[str, Any], streams: Sequence[Stream]) -> dic
     for name, given in upstream.items():
         if name not in known:
             raise ConfigError(
-                f"upstream= names the stream {name!r}, which is not among the streams of this call.",
+                f"upstream= names the stream {name!r}, which is not among the streams of this "
+                "call.",
                 hint=did_you_mean(name, known),
                 stream=name,
             )
