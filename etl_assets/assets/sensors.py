@@ -224,11 +224,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
         ConfigError: There is no stream to look after, or a source without a name.
     """
     check_arguments(source, streams, source_name, translator, options)
-    if runs not in {"stream", "tick"}:
-        raise ConfigError(
-            f"runs is {runs!r}.",
-            hint='It is "stream", a run for each stream with new data, or "tick", one for all.',
-        )
+    _check_runs(runs)
     chosen_name = named(source, source_name)
     if assets is None:
         found = bindings_by_key(
@@ -333,6 +329,14 @@ def build_sync_schedule(
         execution_timezone=execution_timezone,
         default_status=default_status,
     )
+
+
+def _check_runs(runs: str) -> None:
+    if runs not in {"stream", "tick"}:
+        raise ConfigError(
+            f"runs is {runs!r}.",
+            hint='It is "stream", a run for each stream with new data, or "tick", one for all.',
+        )
 
 
 def _evaluation(
