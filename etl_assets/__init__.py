@@ -16,6 +16,7 @@ from etl_assets.version import __version__ as __version__
 if TYPE_CHECKING:
     from etl_assets import caches as caches
     from etl_assets import callbacks as callbacks
+    from etl_assets import checks as checks
     from etl_assets import constants as constants
     from etl_assets import datasets as datasets
     from etl_assets import destinations as destinations
@@ -224,6 +225,7 @@ _MODULES = {
     *(
         "caches",
         "callbacks",
+        "checks",
         "constants",
         "datasets",
         "destinations",

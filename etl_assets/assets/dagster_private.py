@@ -13,6 +13,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
 from dagster._core.definitions.output import OutputDefinition
 from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
+from dagster._core.execution.plan.outputs import StepOutputHandle
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from typing_extensions import override
 
@@ -31,6 +32,7 @@ __all__ = [
     "instance_of",
     "keys_of_step",
     "last_runs",
+    "output_context",
     "output_mapping",
     "retry_policy",
     "run_checks",
@@ -39,6 +41,12 @@ __all__ = [
     "with_own_name",
     "work_out_outputs_once",
 ]
+
+
+def output_context(context: dg.AssetExecutionContext, output: str) -> dg.OutputContext:
+    """Return what an IO manager would be given for an output of the step that runs."""
+    step = context.op_execution_context.get_step_execution_context()
+    return step.get_output_context(StepOutputHandle(step.step.key, output))
 
 
 def instance_of(context: dg.OutputContext) -> dg.DagsterInstance:

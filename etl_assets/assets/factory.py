@@ -17,6 +17,7 @@ from etl_assets.assets.catalogs import (
     known_at_load,
     streams_at_load,
 )
+from etl_assets.assets.checked_step import checked_asset
 from etl_assets.assets.collector import Declared, collect, is_collecting
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
@@ -44,6 +45,7 @@ from etl_assets.assets.options import (
 from etl_assets.assets.source_step import source_asset, two_of_one_name
 from etl_assets.assets.split_step import check_splits, split_asset
 from etl_assets.assets.steps import StepSettings
+from etl_assets.assets.stream_checks import checks_of, refuse_checks
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.rejected import rejected_table
@@ -209,8 +211,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         write_strategy: `auto`, `append`, `merge` or `replace`, where a stream's options say
             nothing.
         options: What is particular about single streams, by name.
-        defaults: Options of all streams, where a stream's own say nothing; of tags and metadata,
-            each entry.
+        defaults: Options of all streams, where a stream's own say nothing; of tags, metadata and
+            checks, each entry.
         schema_contract: What may change about the tables, where a stream's options say nothing:
             `evolve`, `freeze`, `discard_value` or `discard_row`, or a mapping of `columns` and
             `data_type` to these.
@@ -255,6 +257,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     bindings, specs = _bound(call, streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
     check_splits(bindings, place, together=together)
+    for binding in bindings:
+        refuse_checks(binding, place)
     settings = StepSettings(retry_policy=retry_policy, pool=pool, name=op_name)
     assets = _assets(bindings, specs, key, settings, together=together)
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
@@ -558,6 +562,8 @@ def _asset(
 ) -> dg.AssetsDefinition:
     if binding.options.split:
         return split_asset(binding, spec, io_manager_key, settings)
+    if checks_of(binding):
+        return checked_asset(binding, spec, io_manager_key, settings)
 
     def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> StreamRead:
         with Edge(settings.retry_policy, context.retry_number):

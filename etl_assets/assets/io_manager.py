@@ -1,6 +1,6 @@
 """The Dagster face of a destination: the IO manager that every asset's rows go through."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -44,6 +44,7 @@ from etl_assets.destinations.base import Destination
 from etl_assets.engine.start import Start, resolve_start
 from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
+from etl_assets.model.checks import LoadCheck
 from etl_assets.model.load import SyncResult
 from etl_assets.model.stored import Bookmark, TableName
 from etl_assets.model.stream import Stream
@@ -107,7 +108,7 @@ class DestinationIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         with Edge(retry_policy(context), attempts(context)):
             _refuse_what_is_no_table(context)
-            _Output(self.destination, context, obj).load()
+            Output(self.destination, context, obj).load()
 
     @override
     def load_input(self, context: dg.InputContext) -> Any:
@@ -234,12 +235,30 @@ def _refuse_what_is_no_table(context: dg.OutputContext) -> None:
         )
 
 
-class _Output:
-    """One output on its way into the destination."""
+class Output:
+    """One output on its way into the destination.
 
-    def __init__(self, destination: Destination, context: dg.OutputContext, obj: Any) -> None:
+    Args:
+        destination: Where to.
+        context: Of the output.
+        obj: What the asset has returned.
+        checks: What the table is checked for.
+        observed: What is told how the load goes on; by default the output.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        context: dg.OutputContext,
+        obj: Any,
+        *,
+        checks: Sequence[LoadCheck] = (),
+        observed: dg.AssetExecutionContext | None = None,
+    ) -> None:
         self.destination = destination
         self.context = context
+        self.checks = checks
+        self._observed = observed or context
         self.key = context.asset_key
         metadata = context.definition_metadata
         self.read: _Read
@@ -269,17 +288,21 @@ class _Output:
                 )
             )
             return
+        self._report(self.synced())
+
+    def synced(self) -> SyncResult:
+        """Sync, and say what was done."""
         start = self._start()
         self._say(start)
         keeps_state = self.destination.capabilities.keeps_state
         observer = RunObserver(
-            self.context,
+            self._observed,
             source=self.read.source_name,
             stream=self.read.stream.full_name,
             destination=None if keeps_state else self.destination.identity,
         )
         with observer:
-            result = sync(
+            return sync(
                 self.read,
                 self.destination,
                 start=start,
@@ -292,9 +315,9 @@ class _Output:
                 keep_rejected=self.writing.keep_rejected,
                 late_rows=self.writing.late_rows,
                 repeated_keys=self.writing.repeated_keys,
+                checks=self.checks,
                 observer=observer,
             )
-        self._report(result)
 
     def _start(self) -> Start:
         read, adopt, on_table_changed = self.read, self.writing.adopt, self.writing.on_table_changed
@@ -348,12 +371,18 @@ class _Output:
             with decoration(self.context.log, "Looking for the event of the last load"):
                 explain_missing_event(instance_of(self.context), self.key, start, self.context.log)
 
-    def _report(self, result: SyncResult) -> None:
+    def metadata(self, result: SyncResult) -> dict[str, Any]:
+        """Return what the event of the load says."""
         log = self.context.log
         metadata = event_metadata(log, self.destination, result, self.read.stream, self.table)
         definition, own = self.context.definition_metadata, self.destination.own_columns
         with decoration(log, "Describing where the columns come from"):
             metadata |= lineage_metadata(definition, result.columns, own)
+        return metadata
+
+    def _report(self, result: SyncResult) -> None:
+        log = self.context.log
+        metadata = self.metadata(result)
         if self.split is not None:
             metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
         if isinstance(self.read, Returned):

@@ -8,8 +8,10 @@ from typing import Any, Literal, Self, TypeVar
 
 import dagster as dg
 
+from etl_assets import checks
 from etl_assets.arguments import FLAG, OBJECT, TEXT, Kind, check
 from etl_assets.assets.known_words import known_words
+from etl_assets.checks import Check
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, did_you_mean
 from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.contract import EVOLVES, SchemaContract
@@ -119,6 +121,9 @@ class StreamOptions:
         retry_policy: Of its step.
         op_tags: Of its step, for the executor: a Celery queue, the resources of a pod.
         hooks: Called by Dagster when its step has succeeded or failed.
+        checks: What its table is checked for by each load: a list of `etl_assets.checks`, or of
+            dicts such as `{"unique_key": {}}`; also one dict. Those of the defaults are checked
+            too, but for those of the same name; an empty list is for none.
         split: Read it, when it is loaded as a whole, in so many ranges of its primary key, each in
             a step of its own.
     """
@@ -149,6 +154,7 @@ class StreamOptions:
     retry_policy: dg.RetryPolicy | None = None
     op_tags: Mapping[str, Any] | None = None
     hooks: AbstractSet[dg.HookDefinition] | None = None
+    checks: Sequence[Check | Mapping[str, Any] | str] | Mapping[str, Any] | None = None
     split: int | None = None
 
     def __post_init__(self) -> None:
@@ -158,6 +164,8 @@ class StreamOptions:
                 check("StreamOptions", name, getattr(self, name), kind)
         if self.hooks is not None:
             _check_hooks(self.hooks)
+        if self.checks is not None:
+            object.__setattr__(self, "checks", checks.of(self.checks))
 
     @classmethod
     def of(cls, given: "StreamOptions | Mapping[str, Any]", stream: str) -> Self:
@@ -184,13 +192,22 @@ class StreamOptions:
     def over(self, defaults: "StreamOptions") -> Self:
         """Return these options, and where they say nothing those of `defaults`."""
         joined: dict[str, Any] = {}
+        if self.checks is not None or defaults.checks is not None:
+            joined["checks"] = checks.joined(self.checked, defaults.checked)
         for name in (each.name for each in fields(self)):
             own, default = getattr(self, name), getattr(defaults, name)
+            if name in joined:
+                continue
             if own is None:
                 joined[name] = default
             elif name in MERGED and default is not None:
                 joined[name] = {**default, **own}
         return replace(self, **joined)
+
+    @property
+    def checked(self) -> Sequence[Check] | None:
+        """The checks as they were read; None where nothing is said of them."""
+        return None if self.checks is None else checks.of(self.checks)
 
     def applied_to(self, stream: Stream) -> Stream:
         """Return the stream with the keys, method and types that these options name in place of its own.

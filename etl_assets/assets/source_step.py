@@ -30,11 +30,21 @@ from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.assets.step_checks import evaluate_checks
 from etl_assets.assets.step_config import check_known, refreshed_streams
 from etl_assets.assets.steps import StepSettings
+from etl_assets.assets.stream_checks import (
+    check_specs,
+    checks_of,
+    checks_of_load,
+    evaluations,
+    held_back_in,
+    refuse_checks,
+    results_of,
+)
 from etl_assets.destinations.base import Destination
 from etl_assets.engine.line import StreamOutcome
 from etl_assets.engine.start import Start, StreamPlan
 from etl_assets.engine.sync_source import sync_source
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import CheckFailedError, ConfigError
+from etl_assets.model.checks import CheckResult
 from etl_assets.model.events import StreamKey, keeps_streams_apart
 from etl_assets.model.load import Load
 from etl_assets.model.stored import TableName
@@ -73,6 +83,9 @@ def source_asset(
             for output, spec in outs.items()
         },
         deps=list({dep.asset_key: dep for spec in specs for dep in spec.deps}.values()),
+        check_specs=[
+            one for output, spec in outs.items() for one in check_specs(by_output[output], spec.key)
+        ],
         internal_asset_deps=deps if any(deps.values()) else None,
         can_subset=True,
         required_resource_keys={io_manager_key},
@@ -106,7 +119,7 @@ class _Step:
     refreshed: Sequence[str]
     """Names and globs of the streams that the run config asks to read anew."""
 
-    def run(self) -> Iterator[dg.MaterializeResult[Any]]:
+    def run(self) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         """Load what is selected and was not materialized before the retry.
 
         At the end, fail for those that failed.
@@ -120,6 +133,7 @@ class _Step:
             context.log.info("Every selected stream was materialized before the retry.")
             return
         for binding in wanted.values():
+            refuse_checks(binding, self.destination)
             for other in same_name(context, binding):
                 raise two_of_one_name(binding, other)
         observer = self._observer(wanted)
@@ -168,7 +182,9 @@ class _Step:
 
     def _settle(
         self, outcomes: Iterator[StreamOutcome], wanted: Mapping[dg.AssetKey, Binding]
-    ) -> Generator[dg.MaterializeResult[Any], None, dict[dg.AssetKey, Exception]]:
+    ) -> Generator[
+        dg.MaterializeResult[Any] | dg.AssetCheckResult, None, dict[dg.AssetKey, Exception]
+    ]:
         """Yield what was loaded, and return what failed."""
         failed: dict[dg.AssetKey, Exception] = {}
         untold = _by_stream(wanted)
@@ -178,6 +194,8 @@ class _Step:
                 yield self._result(key, wanted[key], outcome)
                 continue
             failed[key] = outcome.error
+            if isinstance(outcome.error, CheckFailedError):
+                yield from self._evaluations(key, wanted[key], outcome.error.results)
             told = as_failure(outcome.error).description
             self.context.log.error(redact(f"{key.to_user_string()}: {told}"))
         if untold:
@@ -217,7 +235,19 @@ class _Step:
             return selected
         if self._moves_as_one(next(iter(selected.values())).source_name):
             return selected
-        done = materialized_in(self.context.instance, self.context.run.run_id)
+        instance, run_id = self.context.instance, self.context.run.run_id
+        # What a check holds back is held back by the last attempt, too: it is loaded once more.
+        held_back = held_back_in(
+            instance,
+            run_id,
+            {
+                dg.AssetCheckKey(key, check.name)
+                for key, binding in selected.items()
+                for check in checks_of(binding)
+                if check.holds_back
+            },
+        )
+        done = materialized_in(instance, run_id) - held_back
         return {key: one for key, one in selected.items() if key not in done}
 
     def _moves_as_one(self, source: str) -> bool:
@@ -243,6 +273,7 @@ class _Step:
             keep_rejected=writing.keep_rejected,
             late_rows=writing.late_rows,
             repeated_keys=writing.repeated_keys,
+            checks=checks_of_load(binding),
         )
 
     def _table(self, binding: Binding) -> TableName:
@@ -273,7 +304,14 @@ class _Step:
             asset_key=key,
             metadata=metadata,
             data_version=dg.DataVersion(changed_by) if changed_by else None,
+            check_results=list(self._evaluations(key, binding, results_of(binding, result))),
         )
+
+    def _evaluations(
+        self, key: dg.AssetKey, binding: Binding, results: Sequence[CheckResult]
+    ) -> Iterator[dg.AssetCheckResult]:
+        selected = self.context.selected_asset_check_keys
+        return evaluations(key, checks_of(binding), results, selected)
 
 
 def _by_stream(wanted: Mapping[dg.AssetKey, Binding]) -> dict[StreamKey, dg.AssetKey]:

@@ -99,6 +99,11 @@ class Line:
         return self.load.is_whole
 
     @property
+    def waits_for_end(self) -> bool:
+        """Whether nothing of it is published before its end."""
+        return self.load.waits_for_end
+
+    @property
     def appends(self) -> bool:
         """Whether its rows would be doubled if they came again."""
         return self.load.strategy is WriteStrategy.APPEND and not self.load.is_whole

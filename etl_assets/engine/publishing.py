@@ -6,8 +6,8 @@
   state cannot move any more: it would cover rows that are nowhere. What may be read twice is still
   published when it is complete (a replace, a merge); an append is not, as the next read gives its
   rows again.
-- Where streams share a state and one of them is replaced, no state is stored before that one is
-  complete.
+- Where streams share a state and one of them is replaced, or has a gate to pass, no state is stored
+  before that one is complete.
 """
 
 import time
@@ -81,7 +81,7 @@ class Publishing:
         self._at_once = max(1, len(lines) // COMMITS) if commits_many else 1
         self._ended: dict[StreamKey, Line] = {}
         """Those that were read completely, and wait to be published."""
-        self._replacing = {line.key for line in lines if line.replaces and line.error is None}
+        self._waiting = {line.key for line in lines if line.waits_for_end and line.error is None}
         self._uncovered: dict[StreamKey, Line] = {}
         self._full = False
         """Since the last commit some stream has given so much that another is due."""
@@ -193,13 +193,13 @@ class Publishing:
 
     def begins_anew(self, line: Line) -> None:
         """Record that a stream replaces its table from now on."""
-        self._replacing.add(line.key)
+        self._waiting.add(line.key)
         self._judged = None
 
     def end(self, line: Line) -> None:
         """Record that a stream was read completely."""
         line.ended = True
-        self._replacing.discard(line.key)
+        self._waiting.discard(line.key)
         if not line.landed:
             self._ended[line.key] = line
         waits_for_state = line.appends and not self._own
@@ -214,7 +214,7 @@ class Publishing:
 
     def _may_commit(self, line: Line, *, due: bool | None = None) -> bool:
         """Return whether a stream may be committed by itself before its end, and it is time."""
-        if self._shared.exists or line.ended or line.replaces:
+        if self._shared.exists or line.ended or line.waits_for_end:
             return False
         return self._due(line) if due is None else due
 
@@ -284,7 +284,7 @@ class Publishing:
         """
         if self._shared.exists or self._is_alone:
             return
-        is_open = not line.replaces and not line.ended
+        is_open = not line.waits_for_end and not line.ended
         if is_open and line.is_covered:
             self._commit([line], complete=False)
 
@@ -377,7 +377,7 @@ class Publishing:
     def fail(self, line: Line, error: Exception) -> None:
         """Drop what is not committed of a stream, and record why; the others go on."""
         self._ended.pop(line.key, None)
-        self._replacing.discard(line.key)
+        self._waiting.discard(line.key)
         self._outcomes.fail(line, error)
 
     def tell_wrong(self, line: Line) -> None:

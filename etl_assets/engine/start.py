@@ -8,7 +8,7 @@ a target on standard input begin here.
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from etl_assets.faults import fault
 from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.bookmarks.given import GivenBookmark, given_bookmark
 from etl_assets.model.bookmarks.tracker import without_fingerprint
+from etl_assets.model.checks import LoadCheck
 from etl_assets.model.contract import SchemaContract
 from etl_assets.model.load import (
     Load,
@@ -33,6 +34,7 @@ from etl_assets.model.load import (
     Target,
     contract_of,
     image_of,
+    refuse_unchecked,
 )
 from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import Bookmark, Stored, StreamState, TableName
@@ -102,6 +104,7 @@ class StreamPlan:
     declared_only: bool = False
     partition: str = ""
     partitions: Partitions | None = None
+    checks: Sequence[LoadCheck] = ()
 
     @property
     def wanted(self) -> WriteStrategy:
@@ -313,6 +316,7 @@ def plan_load(
         strategy = settled
     else:
         strategy = strategy_of(read, destination, start, plan.wanted)
+    refuse_unchecked(plan.checks, destination.capabilities, read.stream)
     reads_whole = strategy is WriteStrategy.REPLACE
     return Load(
         source=read.source_name,
@@ -337,6 +341,7 @@ def plan_load(
         keep_rejected=plan.keep_rejected,
         declared_only=plan.declared_only,
         image=image_of(read, strategy, plan.wanted, plan.repeated_keys),
+        checks=plan.checks,
     )
 
 

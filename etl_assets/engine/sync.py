@@ -1,6 +1,6 @@
 """The verb for one stream."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from etl_assets.engine.publishing import Publishing
 from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_partitions, resolve_start
 from etl_assets.exceptions import naming_stream
 from etl_assets.model.bookmarks.appending import LateRows
+from etl_assets.model.checks import LoadCheck
 from etl_assets.model.contract import SchemaContract
 from etl_assets.model.load import Readable, RepeatedKeys, Session, SyncResult, Target
 from etl_assets.model.partitions import Partitions
@@ -37,6 +38,7 @@ def sync(  # noqa: PLR0913 - options of one verb
     late_rows: LateRows | None = None,
     repeated_keys: RepeatedKeys | None = None,
     declared_only: bool = False,
+    checks: Sequence[LoadCheck] = (),
     observer: Observer | None = None,
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
@@ -69,6 +71,8 @@ def sync(  # noqa: PLR0913 - options of one verb
         repeated_keys: Which of several images of a key in this read is merged: the `newest` by the
             replication key (by default), or the `last` to come.
         declared_only: Leave out fields that the stream does not declare.
+        checks: What the table is checked for by the transaction of its rows; see
+            `etl_assets.checks`. Where one is a gate, nothing is committed before the end.
         observer: Sees progress and checkpoints.
         checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last
             commit.
@@ -91,6 +95,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         late_rows=late_rows,
         repeated_keys=repeated_keys,
         declared_only=declared_only,
+        checks=checks,
         partition=partition,
         partitions=partitions,
     )

@@ -17,6 +17,7 @@ EtlAssetsError
 ├── DestinationError        writing failed; nothing of this load is visible
 │   ├── SchemaConflictError     the table cannot take this shape without losing something
 │   ├── UnsupportedWriteError   the destination cannot do what this write strategy needs
+│   ├── CheckFailedError        a check that is a gate has failed
 │   ├── BusyError               another process holds the destination; retried
 │   └── ConcurrentSyncError     another run has synced this stream meanwhile; retried, but for a
 │       └── SplitOvertakenError     split, whose steps must be planned anew
@@ -100,6 +101,7 @@ from etl_assets.exceptions.warned import (
 )
 from etl_assets.exceptions.writing import (
     BusyError,
+    CheckFailedError,
     ConcurrentSyncError,
     DestinationError,
     SchemaConflictError,
@@ -171,6 +173,7 @@ __all__ = [
     "AuthenticationError",
     "BookmarkError",
     "BusyError",
+    "CheckFailedError",
     "ConcurrentSyncError",
     "ConfigError",
     "ConnectError",

@@ -1,6 +1,7 @@
 """Writing to a destination failed."""
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 from etl_assets import redaction
 from etl_assets.exceptions.base import EtlAssetsError
@@ -80,3 +81,25 @@ class SplitOvertakenError(ConcurrentSyncError):
     """
 
     retryable = False
+
+
+class CheckFailedError(DestinationError):
+    """A check that is a gate has failed; the load was rolled back.
+
+    Args:
+        message: Which, and why.
+        hint: What the reader can do.
+        stream: The stream's name.
+        results: What the checks of the load have found, as `CheckResult`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        stream: str | None = None,
+        results: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, stream=stream)
+        self.results = tuple(results)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.model.batch import Batch, Encoding
+from etl_assets.model.checks import CheckResult, LoadCheck
 from etl_assets.model.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
 from etl_assets.model.encoded import Format
 from etl_assets.model.partitions import Partitions
@@ -60,6 +61,7 @@ class Load:
         image: Which of several images of a key in this read the table is to have: the `newest` by
             the replication key, or the `last` to come; None leaves it to the merge, which takes the
             last.
+        checks: What the table is checked for before the COMMIT.
     """
 
     source: str
@@ -79,11 +81,17 @@ class Load:
     keep_rejected: bool = False
     declared_only: bool = False
     image: RepeatedKeys | None = None
+    checks: Sequence[LoadCheck] = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether its rows replace others, so that they are published at the end or not at all."""
         return self.strategy is WriteStrategy.REPLACE or self.partitions is not None
+
+    @property
+    def waits_for_end(self) -> bool:
+        """Whether nothing is committed before its end, as a gate judges all of its rows."""
+        return self.is_whole or any(check.gate for check in self.checks)
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ class Committed:
         rejections: How many of them, by field and reason.
         shared: The bookmark is the state of the whole source.
         partition_rows: Rows in the table of each partition that was loaded, by its name.
+        checks: What the checks of the load have found; none before its end.
     """
 
     load_id: str
@@ -120,6 +129,7 @@ class Committed:
     rejections: Sequence[Rejected] = ()
     shared: bool = False
     partition_rows: Mapping[str, int] = field(default_factory=dict)
+    checks: Sequence[CheckResult] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,7 @@ class Capabilities:
         encoding: How it wants its batches: `arrow` or `rows`.
         max_identifier_bytes: Its limit for names.
         max_columns: Its limit for the columns of a table.
+        checks: It evaluates the checks of a load, and rolls it back where a gate fails.
     """
 
     strategies: frozenset[WriteStrategy] = frozenset({WriteStrategy.APPEND})
@@ -143,6 +154,7 @@ class Capabilities:
     encoding: Encoding = "rows"
     max_identifier_bytes: int = 255
     max_columns: int | None = None
+    checks: bool = False
 
 
 def contract_of(
@@ -184,6 +196,24 @@ def contract_of(
             stream=stream.name,
         )
     return contract
+
+
+def refuse_unchecked(
+    checks: Sequence[LoadCheck], capabilities: Capabilities, stream: Stream
+) -> None:
+    """Refuse checks of a stream whose destination evaluates none.
+
+    Raises:
+        ConfigError: It has some. The error names the first.
+    """
+    if not checks or capabilities.checks:
+        return
+    raise ConfigError(
+        f"stream {stream.name!r}: the check {checks[0].name!r} needs a destination with "
+        "transactions, and this one has none.",
+        hint="Leave checks out, or load into a database.",
+        stream=stream.name,
+    )
 
 
 def image_of(
@@ -400,6 +430,7 @@ class SyncResult:
         late_rows: Records from before the bookmark, which were left out or loaded as the option of
             that name says.
         remarks: What people should know of what was read.
+        checks: What the checks of the load have found.
     """
 
     stream: str
@@ -425,6 +456,7 @@ class SyncResult:
     outside: int = 0
     partition_rows: Mapping[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    checks: Sequence[CheckResult] = ()
     shared: bool = False
     """The bookmarks are the state of the whole source."""
     skipped: Mapping[str, Bookmark] | None = None
@@ -442,6 +474,7 @@ class SyncResult:
         self.last_changed_by = committed.last_changed_by
         self.delivery = committed.delivery
         self.partition_rows = committed.partition_rows
+        self.checks = committed.checks or self.checks
         if committed.rejected:
             self.rejected += committed.rejected
             self.rejections = summed(self.rejections, committed.rejections)

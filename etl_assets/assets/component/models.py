@@ -99,6 +99,9 @@ class StreamModel(dg.Model):
     retry_policy: RetryPolicyModel | str | None = None
     op_tags: dict[str, Any] | str | None = None
     hooks: list[str] | str | None = None
+    checks: list[Any] | dict[str, Any] | str | None = Field(
+        default=None, examples=[{"unique_key": {}, "not_null": "email"}]
+    )
     split: int | str | None = None
 
 

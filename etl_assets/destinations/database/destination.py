@@ -60,6 +60,7 @@ def database_capabilities(
         encoding="arrow",
         max_identifier_bytes=max_identifier_bytes,
         max_columns=max_columns,
+        checks=True,
     )
 
 

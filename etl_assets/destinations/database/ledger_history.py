@@ -21,6 +21,7 @@ from etl_assets.destinations.database.stored_states import (
 )
 from etl_assets.destinations.database.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import StateError
+from etl_assets.model.load import Load
 from etl_assets.model.stored import Bookmark, StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import quote
@@ -33,6 +34,8 @@ REWIND = "rewind"
 PARTITION = "partition"
 """In the ledger's `strategy`: the rows of one partition took the place of those that were there."""
 NUMBER = "commit_number"
+MOST_LOOKED_AT = 200
+"""So many of the last loads are looked at for those of one kind."""
 _LEDGER_COLUMNS = (
     "load_id",
     "run_id",
@@ -171,6 +174,36 @@ class History(StateRows):
                 hint=f"Set it to NULL: UPDATE {self._loads} SET bookmark_after = NULL WHERE ...",
                 stream=stream.name,
             ) from error
+
+    def rows_of_loads(self, load: Load, most: int) -> tuple[int, list[int]]:
+        """Return how many rows a load has brought so far, and those before it of its own kind.
+
+        Loads that read a stream from its beginning and those that go on are of two kinds, and so
+        are those that replace the table and those that add to it.
+
+        Args:
+            load: The load; its commits stand in the ledger.
+            most: So many of the last loads are looked at.
+        """
+        from_beginning = 'MIN(CASE WHEN "bookmark_before" IS NULL THEN 0 ELSE 1 END)'
+        newest_first = f"ROW_NUMBER() OVER (ORDER BY MAX(COALESCE({quote(NUMBER)}, 0)) DESC)"
+        rows = self._tx.execute(
+            'SELECT "load_id", "rows_in", "strategy", "goes_on" FROM ('
+            'SELECT "load_id", SUM("rows_in") AS "rows_in", MAX("strategy") AS "strategy", '
+            f'{from_beginning} AS "goes_on", {newest_first} AS "place" FROM {self._loads} '
+            f'WHERE {equals(STATE_KEY[:3])} AND "strategy" NOT IN (?, ?) GROUP BY "load_id"'
+            f') d WHERE "place" <= {MOST_LOOKED_AT} ORDER BY "place"',
+            (load.source, load.stream.namespace or "", load.stream.name, REJECTED, REWIND),
+        )
+        kinds = {load_id: (strategy, goes_on) for load_id, _, strategy, goes_on in rows}
+        brought = {load_id: int(rows_in) for load_id, rows_in, *_ in rows}
+        own = kinds.get(load.load_id)
+        before = [
+            count
+            for load_id, count in brought.items()
+            if load_id != load.load_id and kinds[load_id] == own
+        ]
+        return brought.get(load.load_id, 0), before[:most]
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Return source, namespace and stream of the last load into a table, or None."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from etl_assets.destinations.contract import Shape, declared_shape
+from etl_assets.destinations.database.checking import LoadChecks
 from etl_assets.destinations.database.interface import Database
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.ledger_partitions import Entry
@@ -77,6 +78,7 @@ class DatabaseSession(Session):
         share = max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES)
         self._memory_bytes = min(memory_bytes, share)
         self._staged: dict[str, StagedLoad] = {}
+        self._checks = LoadChecks()
         for load in loads:
             self._begin(load)
 
@@ -175,15 +177,14 @@ class DatabaseSession(Session):
     ) -> list[Committed]:
         """Publish everything staged in one transaction, or nothing."""
         for load_id in bookmarks:
-            if self._staged[load_id].load.is_whole and not complete:
-                raise DestinationError("A replace is published only when its stream is complete.")
-        with self._database.transaction() as tx:
-            ledger = self._database.ledger(tx)
-            ledger.create()
-            committed = self._publish_all(tx, ledger, bookmarks)
-            if shared is not None:
-                ledger.save_shared(shared, datetime.now(UTC))
-            fault("state")
+            if self._staged[load_id].load.waits_for_end and not complete:
+                raise DestinationError(
+                    "A replace is published only when its stream is complete, and so is a load "
+                    "with a gate."
+                )
+        committed = self._checks.published(
+            lambda: self._in_one_transaction(bookmarks, complete=complete, shared=shared)
+        )
         fault("committed")
         if complete:
             fault("last_committed")
@@ -193,8 +194,29 @@ class DatabaseSession(Session):
         fault("cleaned")
         return committed
 
+    def _in_one_transaction(
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None,
+    ) -> list[Committed]:
+        with self._database.transaction() as tx:
+            ledger = self._database.ledger(tx)
+            ledger.create()
+            committed = self._publish_all(tx, ledger, bookmarks, complete=complete)
+            if shared is not None:
+                ledger.save_shared(shared, datetime.now(UTC))
+            fault("state")
+        return committed
+
     def _publish_all(
-        self, tx: Transaction, ledger: Ledger, bookmarks: Mapping[str, Bookmark | None]
+        self,
+        tx: Transaction,
+        ledger: Ledger,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
     ) -> list[Committed]:
         changes = {}
         if tx.alters_at_once:
@@ -206,6 +228,8 @@ class DatabaseSession(Session):
             load = self._staged[load_id].load
             try:
                 one = self._publish(tx, ledger, load, bookmark)
+                if load.checks and complete:
+                    one = self._checks.judged(tx, ledger, load, self._table(ledger, load), one)
             except EtlAssetsError as error:
                 # Of the many in this transaction, it was this one that failed.
                 error.stream = error.stream or load.stream.name
@@ -239,6 +263,7 @@ class DatabaseSession(Session):
         table = self._table(ledger, load)
         tx.settle(table)
         current = self._checked(ledger, load)
+        self._checks.begin(load, current)
         check_owner(tx, ledger, load, table)
         rows, changes, plan = 0, [], None
         columns = self._columns_if_kept(tx, load, table, current)
@@ -351,7 +376,7 @@ class DatabaseSession(Session):
         partition_by = load.partitions.fields if load.partitions else ()
         names = list(dict.fromkeys([*schema.names, *partition_by]))
         physical = database.column_identifiers(names, known, database.own_columns)
-        self._check_width(load, len(physical))
+        _check_width(load, len(physical), database)
         about = tuple(name for name in database.record_columns if name not in known.values())
         stamp = Stamp(load.load_id, database.load_id_column, database.loaded_at_column, about)
         plan = Plan(load, table, staged.rows, physical, schema, declared, stamp)
@@ -359,14 +384,16 @@ class DatabaseSession(Session):
             plan.stale, plan.unique = staged.images.told()
         return plan
 
-    def _check_width(self, load: Load, columns: int) -> None:
-        most = self._database.capabilities.max_columns
-        if not most:
-            return
-        most -= len(self._database.own_columns)
-        if columns > most:
-            raise DestinationError(
-                f"stream {load.stream.name!r} has {columns} columns; a table here can have {most}.",
-                hint="Select fewer columns.",
-                stream=load.stream.name,
-            )
+
+def _check_width(load: Load, columns: int, database: Database) -> None:
+    """Refuse more columns than a table can have."""
+    most = database.capabilities.max_columns
+    if not most:
+        return
+    most -= len(database.own_columns)
+    if columns > most:
+        raise DestinationError(
+            f"stream {load.stream.name!r} has {columns} columns; a table here can have {most}.",
+            hint="Select fewer columns.",
+            stream=load.stream.name,
+        )

@@ -84,8 +84,6 @@ class SqlTransaction(SqlTypes, Transaction):
 
     ledger_types = LedgerTypes()
     first_row: str = "LIMIT 1"
-    """How a query ends of which one row is enough; "" where an engine has no word for it."""
-
     adding_column: str = "ADD COLUMN"
     dropping_column: str = "DROP COLUMN"
     """What stands before the name of a column that is added."""
@@ -145,7 +143,8 @@ class SqlTransaction(SqlTypes, Transaction):
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
-        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
+        counted = self.ask(table, lambda place: f"SELECT COUNT(*) FROM {place}{only(where)}")
+        return int(counted[0][0])
 
     @override
     def counts(self, table: TableName, conditions: Sequence[str]) -> list[int]:

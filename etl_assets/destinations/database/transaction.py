@@ -18,7 +18,7 @@ A load calls the primitives in this order, all in one transaction:
 The destination opens the transaction and commits it; nothing here does.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -99,6 +99,14 @@ class Reading(Protocol):
     empty text stands for none.
     """
 
+    first_row: str = ""
+    """How a query ends of which one row is enough; "" where an engine has no word for it.
+
+    With another number in the place of the 1 it is that of so many rows.
+    """
+    name_mark: str = '"'
+    """What people quote names with; `execute` takes `"` everywhere."""
+
     def settle(self, table: TableName) -> None:
         """Put right what a killed sync has left of a table that it was making or replacing.
 
@@ -115,6 +123,17 @@ class Reading(Protocol):
             parameters: The parameters. No value is ever written into the statement itself.
         """
         ...
+
+    def ask(self, table: TableName, query: Callable[[str], str]) -> list[tuple[Any, ...]]:
+        """Run a query on a table as this transaction sees it.
+
+        Override it where a table that is being made has another name until the COMMIT.
+
+        Args:
+            table: The table.
+            query: Returns the query, given what stands for the table in it.
+        """
+        return self.execute(query(self.quoted(table)))
 
     def quoted(self, table: TableName) -> str:
         """Return a table's name as SQL."""
@@ -239,6 +258,8 @@ class Transaction(Reading, Protocol):
     A load then makes each table as its rows need it, and calls `index` and `stage`, before it
     writes the first row. A replace keeps the table, and deletes its rows.
     """
+    survives_errors: bool = False
+    """Whether a statement that fails leaves the transaction as it was, so that it can go on."""
     insertion_order: str = ""
     """What the rows of a table can be ordered by to come as they were inserted, as SQL.
 

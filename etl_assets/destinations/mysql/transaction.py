@@ -73,6 +73,8 @@ class MySQLTransaction(MySQLTypes, FreeColumns, Conditions):
     """
 
     signs_zeros = False
+    survives_errors = True
+    name_mark = "`"
     own_types = ("varchar(64) CHARACTER SET ascii", "datetime(6) COMMENT 'UTC'")
 
     def __init__(
@@ -146,6 +148,10 @@ class MySQLTransaction(MySQLTypes, FreeColumns, Conditions):
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return run(self._connection, sql, parameters)[0]
+
+    @override
+    def ask(self, table: TableName, query: Callable[[str], str]) -> list[tuple[Any, ...]]:
+        return run(self._on(table), query(self.quoted(self._place(table))), ())[0]
 
     @override
     def unsafe(self, table: TableName) -> str | None:
@@ -264,11 +270,6 @@ class MySQLTransaction(MySQLTypes, FreeColumns, Conditions):
         # transaction that has read the table, so this one must not.
         query = f"SELECT 1 FROM {self.quoted(self._place(table))}{only(where)} LIMIT 1"
         return bool(self._at_once(query))
-
-    @override
-    def count(self, table: TableName, where: str = "") -> int:
-        sql = f"SELECT COUNT(*) FROM {self.quoted(self._place(table))}{only(where)}"
-        return int(run(self._on(table), sql, ())[0][0][0])
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:

@@ -51,6 +51,7 @@ class AlchemyTransaction(SqlRows):
     """
 
     rows_at_once = 1000
+    first_row = ""  # each database has another word for it
 
     def __init__(self, connection: "sa.Connection", own_columns: Sequence[str] = ()) -> None:
         import sqlalchemy as sa

@@ -50,6 +50,7 @@ class SqliteTransaction(SqlRows):
 
     own_types = ("TEXT", "TIMESTAMPTZ")
     insertion_order = "rowid"
+    survives_errors = True
     rows_at_once = ROWS_AT_ONCE
     decimals_are_texts = True
 

@@ -1,0 +1,100 @@
+"""The step of a stream with checks.
+
+Its body drives the load, because an IO manager cannot yield what checks find.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.config import SyncConfig
+from etl_assets.assets.dagster_private import output_context
+from etl_assets.assets.errors import Edge
+from etl_assets.assets.io_manager import Output
+from etl_assets.assets.metadata import log_changes
+from etl_assets.assets.names import op_name
+from etl_assets.assets.source_step import two_of_one_name
+from etl_assets.assets.steps import StepSettings
+from etl_assets.assets.stream_checks import (
+    check_specs,
+    checks_of,
+    checks_of_load,
+    evaluations,
+    refuse_checks,
+    results_of,
+)
+from etl_assets.destinations.base import Destination
+from etl_assets.exceptions import CheckFailedError, ConfigError
+
+OUTPUT = "result"
+
+
+def checked_asset(
+    binding: Binding, spec: dg.AssetSpec, io_manager_key: str, settings: StepSettings
+) -> dg.AssetsDefinition:
+    """Return the asset of a stream with checks."""
+
+    def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
+        with Edge(settings.retry_policy, context.retry_number):
+            for other in same_name(context, binding):
+                raise two_of_one_name(binding, other)
+            yield from _load(context, config, binding, io_manager_key)
+
+    out = dg.AssetOut.from_spec(
+        spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
+    )
+    return dg.multi_asset(
+        name=op_name(spec.key),
+        outs={OUTPUT: out},
+        deps=list(spec.deps),
+        check_specs=check_specs(binding, spec.key),
+        required_resource_keys={io_manager_key},
+        retry_policy=settings.retry_policy,
+        pool=settings.pool,
+        op_tags=settings.op_tags,
+        hooks=settings.hooks,
+    )(bound(materialize, {OUTPUT: binding}))
+
+
+def _load(
+    context: dg.AssetExecutionContext, config: SyncConfig, binding: Binding, io_manager_key: str
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    destination = _destination(binding, getattr(context.resources, io_manager_key))
+    refuse_checks(binding, destination)
+    key, checks = context.asset_key, checks_of(binding)
+    output = Output(
+        destination,
+        output_context(context, OUTPUT),
+        binding.read(config),
+        checks=checks_of_load(binding),
+        observed=context,
+    )
+    try:
+        result = output.synced()
+    except CheckFailedError as error:
+        # Nothing was loaded, so there is no materialization; why not is told before the step fails.
+        yield from evaluations(key, checks, error.results)
+        raise
+    log_changes(context.log, binding.stream.full_name, result)
+    changed_by = result.last_changed_by
+    yield dg.MaterializeResult(
+        asset_key=key,
+        metadata=output.metadata(result),
+        data_version=dg.DataVersion(changed_by) if changed_by else None,
+        check_results=list(evaluations(key, checks, results_of(binding, result))),
+    )
+
+
+def _destination(binding: Binding, manager: Any) -> Destination:
+    found = getattr(manager, "destination", None)
+    if isinstance(found, Destination):
+        return found
+    stream, first = binding.stream, checks_of(binding)[0]
+    raise ConfigError(
+        f"stream {stream.full_name!r}: the check {first.name!r} needs an IO manager of this "
+        f"library, and {type(manager).__name__} is none.",
+        hint="Leave checks out, or use the IO manager of a database, such as DuckDBIOManager.",
+        stream=stream.name,
+    )
