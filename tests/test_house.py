@@ -51,6 +51,8 @@ NAME_EXCEPTIONS: dict[str, str] = {
 BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/redaction/errors.py:masked_errors": "whatever a script raises is masked, and raised again",
     "etl_assets/assets/check_cli.py:Findings.asking": "the edge of a source or destination, which may raise anything",
+    "etl_assets/assets/stream_checks.py:_matches_source": "the edge of a source: its check has failed, and no load",
+    "etl_assets/destinations/database/checking.py:Loaded.ask": "the edge of a driver: a query of a user's may fail",
     "etl_assets/assets/metadata.py:decoration": "what decorates an event never fails the sync it tells of",
     "etl_assets/cli.py:main": "the top of the command line: whatever a project raises becomes one redacted line",
     "etl_assets/destinations/target/program.py:run_destination": "the top of a program: whatever a hook raises is masked",

@@ -25,7 +25,7 @@ from etl_assets.cli import main
 from etl_assets.exceptions import ConfigError
 from etl_assets.sample import make_shop
 
-LATER = {"checks", "partitions_def", "partition_by", "backfill_policy"}
+LATER = {"partitions_def", "partition_by", "backfill_policy"}
 """Options that have no YAML yet."""
 
 SHOP = """
