@@ -114,8 +114,8 @@ class Publishing:
 
     @property
     def _may_move(self) -> bool:
-        """Whether the shared state may move now: no stream that shares it replaces its table."""
-        return not self._stuck and not self._replacing
+        """Whether the shared state may move now: no stream that shares it waits for its end."""
+        return not self._stuck and not self._waiting
 
     def is_hopeless(self) -> bool:
         """Return whether nothing of what is still to come could be published."""
