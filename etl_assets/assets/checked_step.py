@@ -13,7 +13,7 @@ from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import output_context
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import Output
-from etl_assets.assets.metadata import log_changes
+from etl_assets.assets.metadata import log_changes, log_closing
 from etl_assets.assets.names import op_name
 from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.assets.steps import StepSettings
@@ -78,6 +78,7 @@ def _load(
         yield from evaluations(key, checks, error.results)
         raise
     log_changes(context.log, binding.stream.full_name, result)
+    log_closing(context.log, binding.stream.full_name, result)
     changed_by = result.last_changed_by
     yield dg.MaterializeResult(
         asset_key=key,
