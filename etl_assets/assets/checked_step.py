@@ -9,11 +9,12 @@ from typing import Any
 import dagster as dg
 
 from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import output_context
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import Output
-from etl_assets.assets.metadata import log_changes, log_closing
+from etl_assets.assets.metadata import log_changes
 from etl_assets.assets.names import op_name
 from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.assets.steps import StepSettings
