@@ -234,8 +234,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
         )
     else:
         found = _among(bindings_of(assets), source, chosen_name, streams)
-    # Which partition of a stream has new data, a bookmark does not tell.
-    found = {key: binding for key, binding in found.items() if not binding.is_partitioned}
+    found = _without_partitions(found)
     if not found and not is_collecting():
         raise ConfigError(
             f"The sensor of {chosen_name!r} has no stream to look after; those with partitions are "
@@ -373,6 +372,11 @@ def _keys(given: Any) -> list[dg.AssetKey]:
     if isinstance(given, str):
         return [dg.AssetKey.from_user_string(given)]
     return [dg.AssetKey(given)]
+
+
+def _without_partitions(found: Mapping[dg.AssetKey, Binding]) -> dict[dg.AssetKey, Binding]:
+    """Return the streams whose bookmark tells whether they have new data."""
+    return {key: binding for key, binding in found.items() if not binding.is_partitioned}
 
 
 def _among(

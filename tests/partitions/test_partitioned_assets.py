@@ -205,4 +205,6 @@ class TestRuns:
         assets = stream_assets(shop.source(), destination=warehouse, options={"orders": BY_DAY})
         told = logged(run(assets, instance, "2026-01-02", "2026-01-09"), instance)
         assert "orders: loads partitions 2026-01-02 to 2026-01-09 (8 partitions)" in told
+        assert "orders: replaced partitions 2026-01-02 to 2026-01-09 (8 partitions) with" in told
+        assert "16 rows in table" in told
         assert "event is missing" not in logged(run(assets, instance, "2026-01-02"), instance)
