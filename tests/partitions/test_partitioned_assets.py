@@ -6,8 +6,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from etl_assets import DuckDBDestination, stream_assets
-from tests.assets.shop import failure_text, logged
+from etl_assets import (
+    DuckDBDestination,
+    build_source_sensor,
+    build_sync_schedule,
+    stream_assets,
+)
+from etl_assets.assets.sensors import streams_with_news
+from etl_assets.exceptions import ConfigError
+from tests.assets.shop import Shop as People
+from tests.assets.shop import failure_text, logged, people
 from tests.partitions.orders import BOTH, BY_DAY, TENANTS, Shop, events, ids, of_days, run
 
 GRANULARITIES = ["stream", "source"]
@@ -208,3 +216,34 @@ class TestRuns:
         assert "orders: replaced partitions 2026-01-02 to 2026-01-09 (8 partitions) with" in told
         assert "16 rows in table" in told
         assert "event is missing" not in logged(run(assets, instance, "2026-01-02"), instance)
+
+
+class TestSensors:
+    def test_a_sensor_and_a_schedule_leave_partitions_out(
+        self, warehouse: DuckDBDestination, instance: dg.DagsterInstance
+    ) -> None:
+        source = People({"customers": people(2), "orders": people(2)})
+        by_day = {**BY_DAY, "partition_by": "updated_at"}
+        assets = stream_assets(
+            source, ["customers", "orders"], destination=warehouse, options={"orders": by_day}
+        )
+        customers = dg.AssetKey(["shop", "customers"])
+        assert streams_with_news(source, assets, instance) == [customers]
+        sensor = build_source_sensor(source, assets=assets)
+        defs = dg.Definitions(assets=assets, sensors=[sensor])
+        with dg.build_sensor_context(instance=instance, definitions=defs) as context:
+            requests = sensor.evaluate_tick(context).run_requests or []
+        assert [one.asset_selection for one in requests] == [[customers]]
+        schedule = build_sync_schedule(assets, "0 5 * * *")
+        request = schedule.evaluate_tick(dg.build_schedule_context()).run_requests
+        assert [one.asset_selection for one in request or ()] == [[customers]]
+
+    def test_with_nothing_else_they_are_errors(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
+        source = shop.source()
+        assets = stream_assets(source, destination=warehouse, options={"orders": BY_DAY})
+        with pytest.raises(ConfigError, match="those with partitions are left out"):
+            build_source_sensor(source, assets=assets)
+        with pytest.raises(ConfigError, match="those with partitions are left out"):
+            build_sync_schedule(assets, "0 5 * * *")
