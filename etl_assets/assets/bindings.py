@@ -37,6 +37,11 @@ class Binding:
     options: StreamOptions = field(default_factory=StreamOptions)
     hashed: bool = False
 
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether the stream is loaded by partition."""
+        return self.writing.partition_by is not None
+
     def table(self, destination: Destination) -> TableName:
         """Return the table that the rows go into."""
         return self.writing.table or default_table(
@@ -44,7 +49,13 @@ class Binding:
         )
 
     def read(self, config: SyncConfig) -> StreamRead:
-        """Return the lazy read of one run."""
+        """Return the lazy read of one run.
+
+        Raises:
+            ConfigError: The config says nothing of this stream, or contradicts itself.
+        """
+        if self.is_partitioned:
+            self._refuse_for_partitions(config)
         if config.keep_bookmark and config.bookmark is None:
             raise ConfigError(
                 f"stream {self.stream.name!r}: keep_bookmark says nothing without a bookmark.",
@@ -62,6 +73,16 @@ class Binding:
         )
         read.keep_bookmark = config.keep_bookmark
         return read
+
+    def _refuse_for_partitions(self, config: SyncConfig) -> None:
+        for name in ("bookmark", "limit", "query"):
+            if getattr(config, name) is not None:
+                raise ConfigError(
+                    f"stream {self.stream.name!r}: a partition is loaded whole, and the run config "
+                    f"has {name}.",
+                    hint=f"Leave {name} out of the run config, and choose the partitions instead.",
+                    stream=self.stream.name,
+                )
 
 
 def default_table(

@@ -52,6 +52,7 @@ def checked_asset(
         deps=list(spec.deps),
         check_specs=check_specs(binding, spec.key),
         required_resource_keys={io_manager_key},
+        backfill_policy=settings.backfill_policy,
         retry_policy=settings.retry_policy,
         pool=settings.pool,
         op_tags=settings.op_tags,

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from etl_assets.assets.observer import shortened
+from etl_assets.assets.partition_runs import shortened_names
 from etl_assets.model.load import SyncResult
 from etl_assets.progress_text import counted, duration_text
 from etl_assets.redaction import redact
@@ -24,12 +25,16 @@ def closing_line(stream: str, result: SyncResult) -> str:
         stream: Its name, as in the other lines of the log.
         result: What was done.
     """
-    done = f"{_DONE[result.strategy]} {counted(result.records_loaded, 'row')}"
+    how, loaded = _DONE[result.strategy], list(result.partition_rows)
+    if loaded:
+        partitions = "partition" if len(loaded) == 1 else "partitions"
+        how = f"replaced {partitions} {shortened_names(loaded)} with"
+    done = f"{how} {counted(result.records_loaded, 'row')}"
     if result.duration_seconds > 0:  # a publication that a former attempt has made takes no time
         done = f"{done} in {duration_text(result.duration_seconds)}"
     parts = [done]
     bookmark = _bookmark(result)
-    if bookmark:
+    if bookmark and not loaded:  # a partition is always read from its beginning
         parts.append(bookmark)
     if result.rows_in_table is not None:
         parts.append(f"{counted(result.rows_in_table, 'row')} in table")

@@ -42,6 +42,7 @@ from etl_assets.assets.options import (
     StreamOptions,
     writing_of,
 )
+from etl_assets.assets.partition_checks import check_one_definition, check_partitions
 from etl_assets.assets.source_step import source_asset, two_of_one_name
 from etl_assets.assets.split_step import check_splits, split_asset
 from etl_assets.assets.steps import StepSettings
@@ -256,12 +257,25 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     )
     bindings, specs = _bound(call, streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
-    check_splits(bindings, place, together=together)
-    for binding in bindings:
-        refuse_checks(binding, place)
+    _check_steps(bindings, specs, place, together=together)
     settings = StepSettings(retry_policy=retry_policy, pool=pool, name=op_name)
     assets = _assets(bindings, specs, key, settings, together=together)
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
+
+
+def _check_steps(
+    bindings: Sequence[Binding],
+    specs: Sequence[dg.AssetSpec],
+    place: Destination | None,
+    *,
+    together: bool,
+) -> None:
+    """Refuse what cannot be loaded in the steps that the streams get, or into their destination."""
+    check_splits(bindings, place, together=together)
+    for binding in bindings:
+        refuse_checks(binding, place)
+    if together:
+        check_one_definition(bindings, specs)
 
 
 def _assets(
@@ -376,6 +390,7 @@ def _bound(
     )
     specs = [call.spec(binding, upstream.get(binding.stream.full_name)) for binding in bindings]
     _check_places(call, bindings, specs)
+    check_partitions(bindings, specs, call.destination)
     return bindings, specs
 
 
@@ -583,6 +598,7 @@ def _asset(
         pool=settings.pool,
         op_tags=settings.op_tags,
         hooks=settings.hooks,
+        backfill_policy=settings.backfill_policy,
     )(bound(materialize, {OUTPUT: binding}))
 
 

@@ -16,6 +16,7 @@ from etl_assets.frames import (
     to_relation,
     to_rows,
 )
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 
@@ -54,6 +55,7 @@ def opened(
     stream: Stream,
     kind: str,
     columns: Sequence[str] | None,
+    partitions: Partitions | None = None,
 ) -> Any:
     """Return a stored table as a dataset, which is read bit by bit.
 
@@ -63,6 +65,7 @@ def opened(
         stream: Its stream.
         kind: The dataset's name, of those in `DATASETS`.
         columns: Those that are wanted; by default all but our own.
+        partitions: Those whose rows are wanted; by default all rows.
 
     Raises:
         ConfigError: The destination is no database, or the dataset cannot leave columns out.
@@ -72,18 +75,41 @@ def opened(
             f"{destination!r} is no database, so it gives no dataset.",
             hint="Ask for a pyarrow.Table.",
         )
+    conditions: list[str] = []
+    if partitions is not None:
+        conditions.append(destination.partition_condition(table, partitions))
     if kind == "Dataset":
         if columns is None:
             own = set(destination.own_columns)
             with destination.transaction() as tx:
                 columns = [name for name in tx.type_names(table) if name not in own] or None
-        return destination.snapshot(table, columns=columns)
+        return destination.snapshot(table, where=conditions, columns=columns)
     if columns is not None:
         raise ConfigError(
             "A CachedDataset has all columns of its table.",
             hint="Ask for a pyarrow.dataset.Dataset.",
         )
-    return StoredTable(destination, table, stream).dataset()
+    if conditions and kind == "CachedDataset":
+        raise ConfigError(
+            "A CachedDataset has all rows of its table, and the input is of some partitions.",
+            hint="Annotate the input as etl_assets.datasets.SQLDataset, which has theirs.",
+        )
+    dataset = StoredTable(destination, table, stream).dataset()
+    return dataset.with_filter(*conditions) if conditions else dataset
+
+
+def database_of(destination: Destination) -> DatabaseDestination:
+    """Return a destination of which single partitions can be read.
+
+    Raises:
+        ConfigError: It is no database.
+    """
+    if isinstance(destination, DatabaseDestination):
+        return destination
+    raise ConfigError(
+        f"{destination!r} is no database, so single partitions cannot be read from it.",
+        hint="Load into a database, or leave out the partitions of the asset that is read.",
+    )
 
 
 DATASETS = frozenset({

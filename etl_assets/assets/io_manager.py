@@ -13,15 +13,17 @@ from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import (
     add_event_metadata,
+    add_partition_metadata,
     attempts,
     instance_of,
+    is_of_all_partitions,
     retry_policy,
     run_tags,
     set_data_version,
 )
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.handwritten import Returned, place_of, returned, stream_of
-from etl_assets.assets.inputs import DATASETS, converter, named, opened
+from etl_assets.assets.inputs import DATASETS, converter, database_of, named, opened
 from etl_assets.assets.lineage import lineage_metadata
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes, log_given
 from etl_assets.assets.observer import RunObserver, shortened
@@ -37,15 +39,22 @@ from etl_assets.assets.options import (
     plain,
     to_table,
 )
+from etl_assets.assets.partition_runs import (
+    metadata_by_partition,
+    partitions_of_input,
+    partitions_of_run,
+    told,
+)
 from etl_assets.assets.split_step import SplitRead, published
 from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.base import Destination
-from etl_assets.engine.start import Start, resolve_start
+from etl_assets.engine.start import Start, resolve_partitions, resolve_start
 from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.checks import LoadCheck
 from etl_assets.model.load import SyncResult
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import Bookmark, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
@@ -121,6 +130,7 @@ class DestinationIOManager(dg.IOManager):
             upstream = context.upstream_output
             metadata = upstream.definition_metadata if upstream is not None else {}
             table = loaded_table(self.destination, context.asset_key, metadata)
+            partitions = _partitions_of_input(context, metadata)
             if convert is None:
                 return opened(
                     self.destination,
@@ -128,8 +138,9 @@ class DestinationIOManager(dg.IOManager):
                     stream_of(context.asset_key, metadata),
                     kind[1],
                     columns,
+                    partitions,
                 )
-            found = self.destination.read_table(table, columns=columns)
+            found = _read_table(self.destination, table, columns, partitions)
             # Our own columns come only when they are named: an asset that returns its input would
             # store them as its.
             own = () if columns else self.destination.own_columns
@@ -227,12 +238,36 @@ def _refuse_what_is_no_table(context: dg.OutputContext) -> None:
             f"The output {context.name!r} of an op has no asset key, so no table.",
             hint="Make the op an asset.",
         )
-    if context.has_asset_partitions:
-        raise ConfigError(
-            f"The asset {context.asset_key.to_user_string()} is partitioned, which is not there yet: one partition "
-            "would take the place of the whole table.",
-            hint="Leave out its partitions_def for now.",
-        )
+
+
+def _partitions_of_input(
+    context: dg.InputContext, metadata: Mapping[str, Any]
+) -> Partitions | None:
+    """Return the partitions that an input is made of; None for the whole table."""
+    if not context.has_asset_partitions or is_of_all_partitions(context):
+        return None
+    return partitions_of_input(context, metadata)
+
+
+def _read_table(
+    destination: Destination,
+    table: TableName,
+    columns: list[str] | None,
+    partitions: Partitions | None,
+) -> Any:
+    if partitions is None:
+        return destination.read_table(table, columns=columns)
+    return database_of(destination).read_table(table, columns=columns, partitions=partitions)
+
+
+def _partitions(context: dg.OutputContext, writing: Writing) -> Partitions | None:
+    """Return the partitions that the run is about; None of an asset without partitions."""
+    try:
+        definition = context.asset_partitions_def
+    except dg.DagsterInvariantViolationError:
+        return None
+    names = context.asset_partition_keys if context.has_asset_partitions else ()
+    return partitions_of_run(context.asset_key, definition, names, writing)
 
 
 class Output:
@@ -278,6 +313,7 @@ class Output:
             self.read = returned(obj, self.key, metadata)
             self.writing = Writing.from_metadata(metadata, default=WriteStrategy.REPLACE)
             self.table = table_of(destination, self.key, metadata)
+        self.partitions = _partitions(context, self.writing)
 
     def load(self) -> None:
         """Sync, then say so."""
@@ -309,6 +345,7 @@ class Output:
                 strategy=self._strategy(),
                 run_id=self.context.run_id,
                 table=self.table,
+                partitions=self.partitions,
                 on_conflict=self.writing.on_conflict,
                 adopt=self.writing.adopt,
                 schema_contract=self.writing.contract,
@@ -321,6 +358,15 @@ class Output:
 
     def _start(self) -> Start:
         read, adopt, on_table_changed = self.read, self.writing.adopt, self.writing.on_table_changed
+        if self.partitions is not None:
+            return resolve_partitions(
+                read,
+                self.destination,
+                self.partitions,
+                on_table_changed=on_table_changed,
+                adopt=adopt,
+                table=self.table,
+            )
         if isinstance(read, Returned):
             if self.writing.strategy is WriteStrategy.REPLACE:
                 on_table_changed = (
@@ -363,6 +409,9 @@ class Output:
 
     def _say(self, start: Start) -> None:
         name = self.read.stream.full_name
+        if self.partitions is not None:
+            self.context.log.info(redact(f"{name}: loads {told(self.partitions)}"))
+            return
         where = f" from {shortened(start.bookmark)}" if start.bookmark else ""
         self.context.log.info(redact(f"{name}: begins{where} ({start.reason})"))
         if start.asked is not None:
@@ -372,12 +421,15 @@ class Output:
                 explain_missing_event(instance_of(self.context), self.key, start, self.context.log)
 
     def metadata(self, result: SyncResult) -> dict[str, Any]:
-        """Return what the event of the load says."""
+        """Return what the event of the load says; what those of single partitions say is added."""
         log = self.context.log
         metadata = event_metadata(log, self.destination, result, self.read.stream, self.table)
         definition, own = self.context.definition_metadata, self.destination.own_columns
         with decoration(log, "Describing where the columns come from"):
             metadata |= lineage_metadata(definition, result.columns, own)
+        if self.partitions is not None:
+            metadata, of_each = metadata_by_partition(metadata, result)
+            add_partition_metadata(self.context.step_context, self.key, of_each)
         return metadata
 
     def _report(self, result: SyncResult) -> None:

@@ -11,6 +11,7 @@ from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetada
 from etl_assets.assets.lag import lag_seconds
 from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.options import PREFIX, shown_table
+from etl_assets.assets.partition_runs import shortened_names
 from etl_assets.destinations.base import Destination
 from etl_assets.model.bookmarks.given import GivenBookmark
 from etl_assets.model.contract import Rejected
@@ -66,6 +67,8 @@ class SyncMetadata(NamespacedMetadataSet):
     rejected_reasons: dg.JsonMetadataValue | None = None
     late_rows: int | None = None
     remarks: dg.JsonMetadataValue | None = None
+    partitions: str | None = None
+    outside: int | None = None
     delivery: str | None = None
     destination: str | None = None
     bookmark_boundary: dg.JsonMetadataValue | None = None
@@ -88,6 +91,7 @@ def sync_metadata(result: SyncResult, stream: Stream, destination: str) -> dict[
     show_with = f"etl-assets state get {result.source}/{'' if result.shared else result.stream}"
     remarks = [redact(text) for text in result.remarks[:MAX_REMARKS]]
     reasons = [_sentence(one) for one in result.rejections[:MAX_REASONS]]
+    loaded = list(result.partition_rows)
     previous = None
     if result.bookmark_previous is not None:
         previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
@@ -112,6 +116,8 @@ def sync_metadata(result: SyncResult, stream: Stream, destination: str) -> dict[
         rejected_reasons=dg.JsonMetadataValue(reasons) if reasons else None,
         late_rows=result.late_rows or None,
         remarks=dg.JsonMetadataValue(remarks) if remarks else None,
+        partitions=shortened_names(loaded) if len(loaded) > 1 else None,
+        outside=result.outside or None,
         delivery=result.delivery if at_least_once else None,
         # Its next run goes on from an event of this destination only.
         destination=destination if at_least_once else None,

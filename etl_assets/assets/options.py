@@ -11,11 +11,13 @@ import dagster as dg
 from etl_assets import checks
 from etl_assets.arguments import FLAG, OBJECT, TEXT, Kind, check
 from etl_assets.assets.known_words import known_words
+from etl_assets.assets.partitions import PartitionBy
 from etl_assets.checks import Check
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, did_you_mean
 from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.contract import EVOLVES, SchemaContract
 from etl_assets.model.load import Capabilities, RepeatedKeys, contract_of
+from etl_assets.model.partitions import OutsidePartition
 from etl_assets.model.schema.type_overrides import types_of
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
@@ -37,6 +39,10 @@ SCHEMA_CONTRACT = f"{PREFIX}schema_contract"
 KEEP_REJECTED = f"{PREFIX}keep_rejected"
 LATE_ROWS = f"{PREFIX}late_rows"
 REPEATED_KEYS = f"{PREFIX}repeated_keys"
+PARTITION_BY = f"{PREFIX}partition_by"
+OUTSIDE_PARTITION = f"{PREFIX}outside_partition"
+PARTITION_BY_KEYS = (PARTITION_BY, "partition_by", "partition_expr")
+"""Definition metadata that names the field of partitions; an asset of one's own may have any."""
 
 V = TypeVar("V")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -58,6 +64,8 @@ _LATE_ROWS: dict[str | None, LateRows | None] = {
     "load": "load",
 }
 
+_OUTSIDE: dict[str, OutsidePartition] = {"error": "error", "drop": "drop"}
+
 SPELLINGS = {"group_name": "group"}
 """Other words for options, as Dagster's YAML has them."""
 
@@ -67,6 +75,7 @@ MERGED = ("metadata", "op_tags", "tags")
 _KINDS: dict[str, Kind] = {
     "adopt": FLAG,
     "automation_condition": (dg.AutomationCondition, "a dagster.AutomationCondition"),
+    "backfill_policy": (dg.BackfillPolicy, "a dagster.BackfillPolicy"),
     "code_version": TEXT,
     "description": TEXT,
     "freshness_policy": (dg.FreshnessPolicy, "a dagster.FreshnessPolicy"),
@@ -75,6 +84,8 @@ _KINDS: dict[str, Kind] = {
     "metadata": OBJECT,
     "op_tags": OBJECT,
     "owners": ((list, tuple), "a list of names"),
+    "partition_by": ((str, Mapping), "a field, or a mapping of fields by dimension"),
+    "partitions_def": (dg.PartitionsDefinition, "a dagster.PartitionsDefinition"),
     "pool": TEXT,
     "replication_method": TEXT,
     "retry_policy": (dg.RetryPolicy, "a dagster.RetryPolicy"),
@@ -126,6 +137,12 @@ class StreamOptions:
             too, but for those of the same name; an empty list is for none.
         split: Read it, when it is loaded as a whole, in so many ranges of its primary key, each in
             a step of its own.
+        partitions_def: Dagster's partitions, each of which is loaded whole by the run that is for
+            it.
+        partition_by: The field that says in which partition a row is, or the field of each
+            dimension.
+        backfill_policy: How many partitions a run of a backfill is for; one by default.
+        outside_partition: What becomes of rows in none of a run's partitions: `error` or `drop`.
     """
 
     write_strategy: WriteStrategy | str | None = None
@@ -156,6 +173,10 @@ class StreamOptions:
     hooks: AbstractSet[dg.HookDefinition] | None = None
     checks: Sequence[Check | Mapping[str, Any] | str] | Mapping[str, Any] | None = None
     split: int | None = None
+    partitions_def: dg.PartitionsDefinition[Any] | None = None
+    partition_by: PartitionBy | None = None
+    backfill_policy: dg.BackfillPolicy | None = None
+    outside_partition: OutsidePartition | None = None
 
     def __post_init__(self) -> None:
         """Refuse what Dagster, or a run, would fail on later without naming the option."""
@@ -249,6 +270,8 @@ class Writing:
     keep_rejected: bool = False
     late_rows: LateRows | None = None
     repeated_keys: RepeatedKeys | None = None
+    partition_by: PartitionBy | None = None
+    outside_partition: OutsidePartition = "error"
 
     def metadata(self) -> dict[str, Any]:
         """Return this as definition metadata: people see it, and the IO manager reads it back."""
@@ -269,6 +292,15 @@ class Writing:
             shown[REPEATED_KEYS] = self.repeated_keys
         if self.table is not None:
             shown[TABLE] = {"schema": self.table.schema, "name": self.table.name}
+        return shown | self._of_partitions()
+
+    def _of_partitions(self) -> dict[str, Any]:
+        if self.partition_by is None:
+            return {}
+        by = self.partition_by
+        shown: dict[str, Any] = {PARTITION_BY: by if isinstance(by, str) else dict(by)}
+        if self.outside_partition != "error":
+            shown[OUTSIDE_PARTITION] = self.outside_partition
         return shown
 
     @classmethod
@@ -294,6 +326,10 @@ class Writing:
             late_rows=_one_of(_LATE_ROWS, plain(metadata.get(LATE_ROWS)), LATE_ROWS),
             repeated_keys=_one_of(
                 _REPEATED_KEYS, plain(metadata.get(REPEATED_KEYS)), REPEATED_KEYS
+            ),
+            partition_by=partition_by_of(metadata),
+            outside_partition=_one_of(
+                _OUTSIDE, plain(metadata.get(OUTSIDE_PARTITION)) or "error", OUTSIDE_PARTITION
             ),
         )
 
@@ -333,6 +369,34 @@ def writing_of(
         keep_rejected=bool(options.keep_rejected),
         late_rows=_one_of(_LATE_ROWS, options.late_rows, "late_rows"),
         repeated_keys=_one_of(_REPEATED_KEYS, options.repeated_keys, "repeated_keys"),
+        partition_by=options.partition_by,
+        outside_partition=_one_of(
+            _OUTSIDE, options.outside_partition or "error", "outside_partition"
+        ),
+    )
+
+
+def partition_by_of(metadata: Mapping[str, Any]) -> PartitionBy | None:
+    """Return the field, or the fields by dimension, that say in which partition a row is.
+
+    Dagster's own IO managers for tables read `partition_expr`.
+
+    Args:
+        metadata: Of an asset's definition.
+
+    Raises:
+        ConfigError: It is neither a name nor a mapping of names.
+    """
+    given = next((metadata[key] for key in PARTITION_BY_KEYS if key in metadata), None)
+    found = plain(given)
+    if found is None or (isinstance(found, str) and found):
+        return found
+    if isinstance(found, Mapping) and all(isinstance(name, str) for name in found.values()):
+        return dict(found)
+    raise ConfigError(
+        f"{PARTITION_BY} cannot be {found!r}.",
+        hint='Name the field, such as "updated_at"; of several dimensions one for each: '
+        '{"day": "at", "tenant": "tenant_id"}.',
     )
 
 

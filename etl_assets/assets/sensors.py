@@ -151,7 +151,7 @@ def streams_with_news(
 ) -> list[dg.AssetKey]:
     """Return the assets whose streams were never loaded or have new data.
 
-    It is for scripts that sync only these.
+    It is for scripts that sync only these. Streams that are loaded by partition are left out.
 
     Args:
         source: The source.
@@ -162,6 +162,7 @@ def streams_with_news(
     streams = {
         key: binding.stream
         for key, binding in _among(bindings_of(assets), source, None, None).items()
+        if not binding.is_partitioned
     }
     answers = Polled(source, streams, STALE_AFTER, timeout).news(newest_events(instance, streams))
     return [key for key, new in answers.items() if new]
@@ -196,7 +197,8 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
 ) -> dg.SensorDefinition:
     """Return a sensor that launches the streams with new data.
 
-    It asks the source about all of them over one connection.
+    It asks the source about all of them over one connection. Streams that are loaded by partition
+    are left out.
 
     ```python
     assets = stream_assets(shop, destination=warehouse)
@@ -232,9 +234,11 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
         )
     else:
         found = _among(bindings_of(assets), source, chosen_name, streams)
+    found = _without_partitions(found)
     if not found and not is_collecting():
         raise ConfigError(
-            f"The sensor of {chosen_name!r} has no stream to look after.",
+            f"The sensor of {chosen_name!r} has no stream to look after; those with partitions are "
+            "left out.",
             hint="Give it the list that stream_assets gave: assets=..., or streams=[...].",
         )
     return dg.SensorDefinition(
@@ -279,6 +283,9 @@ def build_sync_schedule(
 ) -> dg.ScheduleDefinition:
     """Return a schedule that syncs assets in one run.
 
+    Partitioned assets among them are left out: `dagster.build_schedule_from_partitioned_job` is for
+    these.
+
     Args:
         assets: What `stream_assets` gave, or asset keys.
         cron_schedule: When.
@@ -298,7 +305,8 @@ def build_sync_schedule(
     keys = [key for step in steps for key in step]
     if not keys and not is_collecting():
         raise ConfigError(
-            "The schedule has no assets.", hint="Give it the list that stream_assets gave, or keys."
+            "The schedule has no assets; those with partitions are left out.",
+            hint="Give it the list that stream_assets gave, or keys.",
         )
     tags = {FULL_REFRESH_TAG: "*"} if full_refresh else {}
 
@@ -356,14 +364,19 @@ def _evaluation(
 
 
 def _keys(given: Any) -> list[dg.AssetKey]:
-    """Return the keys of what one step materializes, or the one that was given."""
+    """Return the keys of what one step materializes without partitions, or the one given."""
     if isinstance(given, dg.AssetsDefinition):
-        return list(given.keys)
+        return [key for key in given.keys if given.specs_by_key[key].partitions_def is None]
     if isinstance(given, dg.AssetKey):
         return [given]
     if isinstance(given, str):
         return [dg.AssetKey.from_user_string(given)]
     return [dg.AssetKey(given)]
+
+
+def _without_partitions(found: Mapping[dg.AssetKey, Binding]) -> dict[dg.AssetKey, Binding]:
+    """Return the streams whose bookmark tells whether they have new data."""
+    return {key: binding for key, binding in found.items() if not binding.is_partitioned}
 
 
 def _among(

@@ -16,7 +16,10 @@ from etl_assets.assets.bookmarks import newest_bookmark, newest_shared_bookmark
 from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SourceSyncConfig, matches, names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import (
+    add_partition_metadata,
     keys_of_step,
+    partition_names,
+    step_of,
     with_own_name,
     work_out_outputs_once,
 )
@@ -25,6 +28,7 @@ from etl_assets.assets.lineage import lineage_metadata
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes
 from etl_assets.assets.names import op_name, step_name
 from etl_assets.assets.observer import SourceObserver, shortened
+from etl_assets.assets.partition_runs import metadata_by_partition, partitions_of_run, told
 from etl_assets.assets.runs import materialized_in
 from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.assets.step_checks import evaluate_checks
@@ -47,6 +51,7 @@ from etl_assets.exceptions import CheckFailedError, ConfigError
 from etl_assets.model.checks import CheckResult
 from etl_assets.model.events import StreamKey, keeps_streams_apart
 from etl_assets.model.load import Load
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import TableName
 from etl_assets.redaction import redact
 from etl_assets.sources.source_read import SourceRead
@@ -93,6 +98,7 @@ def source_asset(
         pool=settings.pool,
         op_tags=settings.op_tags,
         hooks=settings.hooks,
+        backfill_policy=settings.backfill_policy,
     )(bound(materialize, by_output))
     return with_own_name(made)
 
@@ -274,12 +280,22 @@ class _Step:
             late_rows=writing.late_rows,
             repeated_keys=writing.repeated_keys,
             checks=checks_of_load(binding),
+            partitions=self._partitions(key, binding),
         )
+
+    def _partitions(self, key: dg.AssetKey, binding: Binding) -> Partitions | None:
+        definition = self.context.assets_def.specs_by_key[key].partitions_def
+        names = partition_names(self.context) if definition is not None else ()
+        return partitions_of_run(key, definition, names, binding.writing)
 
     def _table(self, binding: Binding) -> TableName:
         return binding.table(self.destination)
 
     def _say(self, key: dg.AssetKey, load: Load, start: Start) -> None:
+        if load.partitions is not None:
+            name = load.stream.full_name
+            self.context.log.info(redact(f"{name}: loads {told(load.partitions)}"))
+            return
         where = f" from {shortened(load.bookmark)}" if load.bookmark else ""
         self.context.log.info(redact(f"{load.stream.full_name}: begins{where} ({start.reason})"))
         if start.state is not None:
@@ -293,13 +309,15 @@ class _Step:
         log_changes(log, binding.stream.full_name, result)
         log_closing(log, binding.stream.full_name, result)
         changed_by = result.last_changed_by
-        metadata = event_metadata(
-            log, self.destination, result, outcome.stream, self._table(binding)
-        )
+        table = self._table(binding)
+        metadata = event_metadata(log, self.destination, result, outcome.stream, table)
         definition = self.context.assets_def.metadata_by_key.get(key, {})
         with decoration(log, "Describing where the columns come from"):
             own = self.destination.own_columns
             metadata |= lineage_metadata(definition, result.columns, own)
+        if result.partition_rows:
+            metadata, of_each = metadata_by_partition(metadata, result)
+            add_partition_metadata(step_of(self.context), key, of_each)
         return dg.MaterializeResult(
             asset_key=key,
             metadata=metadata,

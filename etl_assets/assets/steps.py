@@ -24,6 +24,7 @@ class StepSettings:
         op_tags: Tags for the executor and the run launcher, such as a Celery queue.
         hooks: What Dagster calls when it has succeeded or failed.
         name: Of the one step of many streams, in place of its source's.
+        backfill_policy: How many partitions a run of a backfill is for.
     """
 
     retry_policy: dg.RetryPolicy | None = None
@@ -31,6 +32,7 @@ class StepSettings:
     op_tags: Mapping[str, Any] | None = None
     hooks: AbstractSet[dg.HookDefinition] | None = None
     name: str | None = None
+    backfill_policy: dg.BackfillPolicy | None = None
 
     def of_op(self) -> dict[str, Any]:
         """Return the arguments of an op; hooks belong to the asset that it is part of."""
@@ -45,6 +47,7 @@ class StepSettings:
             pool=options.pool or self.pool,
             op_tags=options.op_tags or self.op_tags,
             hooks=options.hooks or self.hooks,
+            backfill_policy=options.backfill_policy or self.backfill_policy,
         )
 
     def of_streams(self, bindings: Sequence[Binding]) -> "StepSettings":
@@ -57,7 +60,11 @@ class StepSettings:
         for other in bindings[1:]:
             for option in SHARED:
                 _check_alike(first, other, option)
-        return self.of_stream(first)
+        partitioned = [one for one in bindings if one.is_partitioned]
+        for other in partitioned[1:]:
+            _check_alike(partitioned[0], other, "backfill_policy")
+        policy = partitioned[0].options.backfill_policy if partitioned else None
+        return replace(self.of_stream(first), backfill_policy=policy)
 
 
 def _check_alike(first: Binding, other: Binding, option: str) -> None:

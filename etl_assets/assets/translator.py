@@ -62,6 +62,7 @@ class StreamTranslator:
             kinds=self.get_kinds(props),
             code_version=self.get_code_version(props),
             freshness_policy=self.get_freshness_policy(props),
+            partitions_def=self.get_partitions_def(props),
         )
 
     def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
@@ -105,6 +106,10 @@ class StreamTranslator:
     def get_freshness_policy(self, props: StreamProps) -> dg.FreshnessPolicy | None:
         """Return how old it may become; nothing by default."""
         return props.options.freshness_policy
+
+    def get_partitions_def(self, props: StreamProps) -> dg.PartitionsDefinition[Any] | None:
+        """Return its partitions; none by default."""
+        return props.options.partitions_def
 
     def get_code_version(self, props: StreamProps) -> str | None:
         """Return the version of what makes it; none by default."""

@@ -206,11 +206,25 @@ class Line:
         Raises:
             BookmarkError: No bookmark can be made of what was read.
         """
+        if self.load.partitions is not None:
+            self.state = self._largest_of(self.load.partitions)
+            return self.state
         if self.reached is None:
             return self.state
         stored = self.reached.stored(complete=self.ended)
         self.state = without_fingerprint(stored)  # what tells the next read alone is nobody else's
         return stored
+
+    def _largest_of(self, partitions: Partitions) -> Bookmark | None:
+        """Return the largest replication key of partitions, from which a later sync may go on.
+
+        None where it could not: partitions by another field, such as a tenant, do not tell how far
+        the stream is read; and a state of the source's own covers what was left out, too.
+        """
+        is_by_key = set(self.load.stream.cursor) <= set(partitions.fields)
+        if self.reached is None or not is_by_key:
+            return None
+        return self.reached.largest_key()
 
     def is_due(self, checkpoints: Checkpoints, *, by_time: bool) -> bool:
         """Return whether there is so much to commit, or for so long, that a commit is due."""

@@ -111,6 +111,15 @@ class Reached:
             return bookmark
         return {**plain, FINGERPRINT: self._fingerprint}
 
+    def largest_key(self) -> Bookmark | None:
+        """Return the largest replication key of the rows taken so far.
+
+        None where the source has said itself how far it is read.
+        """
+        if self._tracker is None or self._own is not None:
+            return None
+        return self._tracker.bookmark()
+
     @property
     def late_rows(self) -> int:
         """How many rows came from before the bookmark."""

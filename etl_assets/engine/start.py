@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from etl_assets.exceptions import (
@@ -62,6 +62,7 @@ class Start:
         reason: A sentence for the log.
         state: The state row, if there is one.
         fences: The load ids of the state rows of the partitions that are loaded, by name.
+        by_partition: Some of what is there was loaded by partition.
     """
 
     bookmark: Bookmark | None = None
@@ -73,6 +74,7 @@ class Start:
     state: StreamState | None = None
     asked: GivenBookmark | None = None
     fences: Mapping[str, str] = field(default_factory=dict)
+    by_partition: bool = False
 
     @property
     def begins_anew(self) -> bool:
@@ -158,6 +160,33 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
                 read.source_name, read.stream, table=table, partition=partition
             )
     _refuse_table(read, stored, adopt=adopt)
+    return replace(
+        _start_of(
+            read,
+            destination,
+            stored,
+            full_refresh=full_refresh,
+            bookmark=bookmark,
+            keep_bookmark=keep_bookmark,
+            fallback=fallback,
+            on_table_changed=on_table_changed,
+        ),
+        by_partition=stored.by_partition,
+    )
+
+
+def _start_of(
+    read: StreamOfSource,
+    destination: Target,
+    stored: Stored,
+    *,
+    full_refresh: bool,
+    bookmark: Bookmark | None,
+    keep_bookmark: bool,
+    fallback: Callable[[], Bookmark | None] | None,
+    on_table_changed: Literal["error", "full_refresh"],
+) -> Start:
+    """Decide where a sync begins; see `resolve_start`."""
     state = stored.state
     begins_from = state.load_id if state else None
     if full_refresh:
@@ -242,6 +271,14 @@ def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | No
         return Start(reached, stored.state.load_id, reason=reason, state=stored.state)
     if stored.reset:
         return Start(full_refresh=True, anew=True, reason="the stored state was reset")
+    if stored.by_partition and stored.of_partitions is not None:
+        reason = (
+            "the largest replication key of its partitions; rows before it, of partitions that "
+            "were never loaded, stay out"
+        )
+        return Start(without_fingerprint(stored.of_partitions), reason=reason)
+    if stored.by_partition:
+        return Start(reason="it was loaded by partition, which does not tell how far it is read")
     # A destination that keeps state and has none for this stream is new to it, whatever events say.
     found = fallback() if fallback else None
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
@@ -328,6 +365,7 @@ def plan_load(
         partition=plan.partition,
         partitions=plan.partitions,
         fences=start.fences,
+        by_partition=start.by_partition,
         begins_from=start.begins_from,
         bookmark=None if reads_whole else start.bookmark,
         on_conflict=plan.on_conflict,
@@ -391,6 +429,14 @@ def strategy_of(
         )
     if chosen is WriteStrategy.APPEND or not keyed:
         _refuse_given(stream, start)
+    if chosen is WriteStrategy.APPEND and start.by_partition:
+        raise StateError(
+            f"stream {stream.name!r}: its table was loaded by partition, so which rows it holds "
+            "already cannot be told, and they are to be appended.",
+            hint='Load it anew with `full_refresh` and write_strategy="auto", or give it a '
+            "primary_key, by which its rows are merged.",
+            stream=stream.name,
+        )
     _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
     return chosen
 

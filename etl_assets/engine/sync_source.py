@@ -13,7 +13,14 @@ from etl_assets.engine.loop import Loop
 from etl_assets.engine.observer import Observer
 from etl_assets.engine.publishing import Publishing
 from etl_assets.engine.shared import Shared
-from etl_assets.engine.start import Start, StreamPlan, new_load_id, plan_load, resolve_start
+from etl_assets.engine.start import (
+    Start,
+    StreamPlan,
+    new_load_id,
+    plan_load,
+    resolve_partitions,
+    resolve_start,
+)
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.model.events import SourceReadable, SourceState, StreamKey
 from etl_assets.model.load import Session, SourceTarget, StreamToRead
@@ -66,7 +73,16 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         # One that begins once more is looked up once more.
         known_of_it = stored.pop(stream.key, None)
         plan = plans.get(stream.key) or StreamPlan()
-        line = _line(read.source_name, stream, destination, plan, run_id, known_of_it)
+        by_partition = plan.partitions is None and stream.key in known.by_partition
+        line = _line(
+            read.source_name,
+            stream,
+            destination,
+            plan,
+            run_id,
+            known_of_it,
+            by_partition=by_partition,
+        )
         if line.error is None:
             observer.begin(line.load, line.start)
         return line
@@ -135,7 +151,14 @@ def _begins(
     if known and shared is not None:
         unknown = {line.key for line in live if line.start.state is None}
     refreshed = unknown | {line.key for line in live if line.replaces or line.start.full_refresh}
-    own = {line.key: line.state for line in live if line.state is not None}
+    if shared is not None:
+        # While some were loaded by partition, it moved past rows of theirs that were left out.
+        refreshed |= {line.key for line in live if line.start.by_partition}
+    own = {
+        line.key: line.state
+        for line in live
+        if line.state is not None and line.key not in refreshed
+    }
     # Streams that are not read now share it too, and would be read from the beginning without it.
     forgotten = refreshed.issuperset(known) and all(line.key in refreshed for line in live)
     return SourceState(None if forgotten and refreshed else shared, own, frozenset(refreshed))
@@ -152,7 +175,11 @@ def _stored(
     look_up = getattr(destination, "stored_many", None)
     if look_up is None:
         return {}
-    tables = [(one, plans[one.key].table if one.key in plans else None) for one in read.streams]
+    tables = []
+    for stream in read.streams:
+        plan = plans.get(stream.key) or StreamPlan()
+        if plan.partitions is None:  # those that have are looked up with the state of each
+            tables.append((stream, plan.table))
     try:
         found = look_up(read.source_name, tables)
     except EtlAssetsError as error:
@@ -165,6 +192,15 @@ def _stored(
 def _start(
     read: StreamToRead, destination: SourceTarget, plan: StreamPlan, stored: Stored | None
 ) -> Start:
+    if plan.partitions is not None:
+        return resolve_partitions(
+            read,
+            destination,
+            plan.partitions,
+            on_table_changed=plan.on_table_changed,
+            adopt=plan.adopt,
+            table=plan.table,
+        )
     return resolve_start(
         read,
         destination,
@@ -184,12 +220,15 @@ def _line(
     plan: StreamPlan,
     run_id: str,
     stored: Stored | None,
+    *,
+    by_partition: bool,
 ) -> Line:
     """Settle how a stream is loaded; what is wrong with one leaves the others alone."""
     read = StreamToRead(source, stream)
     start = Start()
     try:
         start = _start(read, destination, plan, stored)
+        start = replace(start, by_partition=start.by_partition or by_partition)
         load = plan_load(read, destination, start, plan, run_id=run_id)
     except EtlAssetsError as error:
         # No session is given it.

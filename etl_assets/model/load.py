@@ -50,6 +50,7 @@ class Load:
             a load of rows wherever they belong.
         fences: The load ids of the state rows of these partitions that this read began from, by the
             partition's name, as `begins_from`.
+        by_partition: Some of what is there was loaded by partition, each with a state row.
         begins_from: The load id of the state row that this read began from (None: there was none).
             A commit that finds another one there is refused: somebody was faster.
         bookmark: Where the read began.
@@ -73,6 +74,7 @@ class Load:
     partition: str = ""
     partitions: Partitions | None = None
     fences: Mapping[str, str] = field(default_factory=dict)
+    by_partition: bool = False
     begins_from: str | None = None
     bookmark: Bookmark | None = None
     on_conflict: str = "update"

@@ -100,7 +100,7 @@ class Partitions:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that tell the partitions apart."""
-        return tuple(self.each[0].rows)
+        return tuple(self.each[0].rows) if self.each else ()
 
     @cached_property
     def joined(self) -> tuple[Mapping[str, Condition], ...]:

@@ -112,10 +112,13 @@ class StoredSource:
     Args:
         state: The row of its shared state, if there is one.
         streams: Keys (namespace, name) of its streams that have a state row.
+        by_partition: Keys of its streams of which partitions were loaded, where there is a shared
+            state.
     """
 
     state: StreamState | None = None
     streams: frozenset[tuple[str, str]] = frozenset()
+    by_partition: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class Stored:
             sync replaces it.
         unsafe: Why a load that fails could not be rolled back, with the statement that changes it;
             or None.
+        by_partition: Partitions of it were loaded, each with a state row of its own.
+        of_partitions: The largest bookmark of these rows; None where they do not tell.
     """
 
     state: StreamState | None = None
@@ -151,3 +156,5 @@ class Stored:
     foreign: str | None = None
     reset: bool = False
     unsafe: str | None = None
+    by_partition: bool = False
+    of_partitions: Bookmark | None = None

@@ -51,11 +51,17 @@ NO_SCHEDULE = """mutation ($id: String!) { stopRunningSchedule(id: $id) { __type
 class Project:
     """A folder with the project's shop, its instance and what its runs load."""
 
+    file = PROJECT
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir()
         (self.home / "dagster.yaml").write_text(HOME)
+        self.open_shop()
+
+    def open_shop(self) -> None:
+        """Make the database of the source."""
         with self.shop() as shop:
             for table in ("orders", "customers"):
                 shop.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, updated_at INTEGER)")
@@ -84,7 +90,7 @@ class Project:
     ) -> None:
         """Run a command of Dagster's on the project; it must succeed."""
         done = subprocess.run(
-            [*program, *words, "-f", str(PROJECT)],
+            [*program, *words, "-f", str(self.file)],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
@@ -163,15 +169,21 @@ class Server:
         return answer
 
     def launch(
-        self, *keys: str, job: str = WHOLE_PROJECT, config: Mapping[str, Any] | None = None
+        self,
+        *keys: str,
+        job: str = WHOLE_PROJECT,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Press the button of some assets, or of a job; gives the run's id."""
+        tagged = [{"key": key, "value": value} for key, value in (tags or {}).items()]
         answer = self.ask(
             LAUNCH,
             params={
                 "selector": selector(*keys, job=job),
                 "runConfigData": dict(config or {}),
                 "mode": "default",
+                "executionMetadata": {"tags": tagged},
             },
         )
         assert answer["__typename"] == "LaunchRunSuccess", answer
@@ -249,7 +261,7 @@ def serving(project: Project) -> Iterator[Server]:
     log = project.folder / "dagster-dev.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster", "dev", "-f", str(PROJECT), "-p", str(port)],
+            [sys.executable, "-m", "dagster", "dev", "-f", str(project.file), "-p", str(port)],
             cwd=project.folder,
             env=project.env,
             stdout=output,

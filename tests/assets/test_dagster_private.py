@@ -119,3 +119,81 @@ def test_what_a_step_may_yield_is_worked_out_once(monkeypatch: pytest.MonkeyPatc
     result = dg.materialize([many], selection=[f"asset_{n}" for n in range(1, 9)])
     assert len(result.get_asset_materialization_events()) == 8
     assert len(asked) == 1
+
+
+DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-05")
+RANGE = {
+    "dagster/asset_partition_range_start": "2026-01-02",
+    "dagster/asset_partition_range_end": "2026-01-03",
+}
+
+
+class OfPartitions(dg.IOManager):
+    """Adds metadata for each partition, and notes whether an input is of all of them."""
+
+    def __init__(self) -> None:
+        self.seen: list[bool] = []
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        del obj
+        if context.has_asset_partitions:
+            counts = {key: {"rows": int(key[-2:])} for key in context.asset_partition_keys}
+            private.add_partition_metadata(context.step_context, context.asset_key, counts)
+        context.add_output_metadata({"of": "all"})
+
+    def load_input(self, context: dg.InputContext) -> None:
+        self.seen.append(private.is_of_all_partitions(context))
+
+
+def test_each_event_has_the_metadata_of_its_partition(instance: dg.DagsterInstance) -> None:
+    named: list[list[str]] = []
+
+    @dg.asset(partitions_def=DAYS)
+    def daily(context: dg.AssetExecutionContext) -> int:
+        named.append(private.partition_names(context))
+        return 1
+
+    io = {"io_manager": OfPartitions()}
+    result = dg.materialize([daily], instance=instance, resources=io, tags=RANGE)
+    shown = {
+        one.materialization.partition: {
+            key: value.value for key, value in one.materialization.metadata.items()
+        }
+        for one in result.get_asset_materialization_events()
+    }
+    assert shown == {
+        "2026-01-02": {"of": "all", "rows": 2},
+        "2026-01-03": {"of": "all", "rows": 3},
+    }
+    assert dg.materialize(
+        [daily], instance=instance, resources=io, partition_key="2026-01-04"
+    ).success
+    assert named == [["2026-01-02", "2026-01-03"], ["2026-01-04"]]
+
+
+def test_an_input_is_of_all_partitions_or_of_some(instance: dg.DagsterInstance) -> None:
+    only = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-02")
+
+    @dg.asset(partitions_def=only)
+    def daily() -> int:
+        return 1
+
+    @dg.asset
+    def whole(daily: Any) -> None:
+        del daily
+
+    @dg.asset(partitions_def=only)
+    def same(daily: Any) -> None:
+        del daily
+
+    io = OfPartitions()
+    resources = {"io_manager": io}
+    for reader in (whole, same):
+        assert dg.materialize(
+            [daily, reader],
+            instance=instance,
+            resources=resources,
+            selection=[reader],
+            partition_key="2026-01-01" if reader is same else None,
+        ).success
+    assert io.seen == [True, False]  # a day is no whole table, though there is no other day

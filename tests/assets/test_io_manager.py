@@ -143,7 +143,7 @@ class TestOutputs:
         result = dg.materialize(
             [parted], instance=instance, resources=io, partition_key="a", raise_on_error=False
         )
-        assert "is partitioned" in failure_text(result)
+        assert "is partitioned, and nothing says which" in failure_text(result)
 
     def test_one_part_and_many_parts_of_a_key(
         self, io: Io, instance: dg.DagsterInstance, path: Path

@@ -282,3 +282,12 @@ def test_a_day_ends_when_the_clock_on_the_wall_says_so() -> None:
     wall = pa.table({"at": pa.array([moment], pa.timestamp("us"))})
     inside = [Partitions((one,), "drop").inside(wall, "s") is None for one in each]
     assert sum(inside) == 1  # the hour that comes twice is in one partition
+
+
+def test_every_database_says_which_types_it_keeps_as_text(place: Place) -> None:
+    things = Things(place, TIMES[0], keyed=True)
+    things.load(days(1), [(1, at(TIMES[0], 1), "a")])
+    with things.destination.transaction() as tx:
+        found = [tx.keeps_as_text(type_) for type_ in (pa.string(), *TIMES)]
+    assert found[0]
+    assert len(set(found[1:])) == 1  # SQLite keeps all times so, and most databases none

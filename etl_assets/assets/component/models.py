@@ -51,6 +51,13 @@ class RetryPolicyModel(dg.Model):
     jitter: Literal["full", "plus_minus"] | None = None
 
 
+class BackfillPolicyModel(dg.Model):
+    """How many partitions one run of a backfill is for."""
+
+    type: Literal["single_run", "multi_run"]
+    max_partitions_per_run: int = 1
+
+
 class OpModel(dg.Model):
     """The steps of all streams."""
 
@@ -103,6 +110,14 @@ class StreamModel(dg.Model):
         default=None, examples=[{"unique_key": {}, "not_null": "email"}]
     )
     split: int | str | None = None
+    partitions_def: str | None = Field(
+        default=None, examples=["{{ dg.DailyPartitionsDefinition('2026-01-01') }}"]
+    )
+    partition_by: dict[str, str] | str | None = Field(
+        default=None, description="The field that says in which partition a row is."
+    )
+    backfill_policy: BackfillPolicyModel | str | None = None
+    outside_partition: str | None = None
 
 
 class ScheduleModel(dg.Model):
@@ -187,6 +202,8 @@ def _in_python(words: Mapping[str, Any]) -> dict[str, Any]:
     found = {word: value for word, value in words.items() if value is not None}
     if isinstance(found.get("retry_policy"), Mapping):
         found["retry_policy"] = _retry_policy(found["retry_policy"])
+    if isinstance(found.get("backfill_policy"), Mapping):
+        found["backfill_policy"] = _backfill_policy(found["backfill_policy"])
     if isinstance(found.get("deps"), list):
         found["deps"] = [_key(one) for one in found["deps"]]
     if isinstance(found.get("tags"), Mapping):
@@ -200,6 +217,12 @@ def _in_python(words: Mapping[str, Any]) -> dict[str, Any]:
 
 def _key(given: Any) -> Any:
     return dg.AssetKey.from_user_string(given) if isinstance(given, str) else given
+
+
+def _backfill_policy(given: Mapping[str, Any]) -> dg.BackfillPolicy:
+    if given["type"] == "single_run":
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(given.get("max_partitions_per_run", 1))
 
 
 def _retry_policy(given: Mapping[str, Any]) -> dg.RetryPolicy:

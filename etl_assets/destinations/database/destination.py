@@ -12,11 +12,13 @@ from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.options import DatabaseOptions
 from etl_assets.destinations.database.ownership import (
+    loaded_columns,
     look_up,
     look_up_partitions,
     look_up_source,
     own_table,
 )
+from etl_assets.destinations.database.partition_rows import PartitionRows
 from etl_assets.destinations.database.places import stored_under
 from etl_assets.destinations.database.record_columns import NAMES
 from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
@@ -29,6 +31,7 @@ from etl_assets.frames import to_dataset
 from etl_assets.model.encoded import Format
 from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Capabilities, Load, Session
+from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import (
     Bookmark,
     Stored,
@@ -297,15 +300,48 @@ class DatabaseDestination(Destination):
             return look_up_source(self.ledger(tx), source, partition)
 
     @override
-    def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
+    def read_table(
+        self,
+        table: TableName,
+        *,
+        columns: Sequence[str] | None = None,
+        partitions: Partitions | None = None,
+    ) -> "pa.Table":
         """Read a table back as Arrow; no connection outlives the call.
+
+        Args:
+            table: The table.
+            columns: Some of the columns; by default all.
+            partitions: Those whose rows are read; by default all rows are.
+
+        Raises:
+            DestinationError: There is no such table. Of no partitions, it need not be there: the
+                first one of an asset that reads those before has none.
+        """
+        import pyarrow as pa
+
+        with self.transaction() as tx:
+            if partitions is not None and not partitions.each and tx.schema(table) is None:
+                return pa.table({})
+            self._require(tx, table)
+            where = "" if partitions is None else self._condition(tx, table, partitions)
+            return tx.read(table, columns, where)
+
+    def partition_condition(self, table: TableName, partitions: Partitions) -> str:
+        """Return the condition, as SQL, that a row of a table is in one of some partitions.
 
         Raises:
             DestinationError: There is no such table.
         """
         with self.transaction() as tx:
             self._require(tx, table)
-            return tx.read(table, columns)
+            return self._condition(tx, table, partitions)
+
+    def _condition(self, tx: Transaction, table: TableName, partitions: Partitions) -> str:
+        columns = loaded_columns(self.ledger(tx), table)
+        unknown = [name for name in partitions.fields if name not in columns]
+        columns |= self.column_identifiers(unknown, {}, self.own_columns)
+        return PartitionRows(tx, table, partitions, columns, {}, table.name).condition()
 
     def snapshot(
         self,

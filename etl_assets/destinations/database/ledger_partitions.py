@@ -12,6 +12,7 @@ from etl_assets.destinations.database.transaction import STATE_KEY
 from etl_assets.exceptions import ConcurrentSyncError
 from etl_assets.model.load import Load
 from etl_assets.model.stored import Bookmark, Column, StreamState, TableName
+from etl_assets.model.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class PartitionStates(History):
                 hint="Nothing is lost: the next run of the partition loads it anew.",
                 stream=load.stream.name,
             )
+
+    def forget_partitions(self, source: str, stream: Stream) -> None:
+        """Delete the state rows of a stream's partitions: it goes on from a row of its own."""
+        namespace = stream.namespace or ""
+        for state in self.stream_states(source, stream):
+            if state.partition:
+                key = (source, namespace, stream.name, state.partition)
+                self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key)
 
     def save_partitions(
         self,

@@ -15,8 +15,10 @@ from etl_assets.destinations.database.places import base_name
 from etl_assets.destinations.database.state_rows import sound
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.exceptions import DestinationError, UnsupportedWriteError
+from etl_assets.model.bookmarks.given import side_of
 from etl_assets.model.load import Load
 from etl_assets.model.stored import (
+    Bookmark,
     Stored,
     StoredPartitions,
     StoredSource,
@@ -147,12 +149,48 @@ def _looked_up(
     if problem:
         return Stored(foreign=problem)
     state = ledger.state(source, stream, partition)
-    if state is None:
+    partitions = _partitions(ledger, source, stream, state) if not partition else []
+    joined = state or joined_state(partitions)
+    if joined is None:
         return Stored(reset=tx.exists(table) and not ledger.knows(source, stream))
-    if state.table != table:
-        here, there = tx.quoted(state.table), tx.quoted(table)
-        return Stored(state, problem=f"its rows are in {here}, and are now to go to {there}")
-    return Stored(state, problem=_what_changed(tx, state))
+    if joined.table != table:
+        here, there = tx.quoted(joined.table), tx.quoted(table)
+        changed: str | None = f"its rows are in {here}, and are now to go to {there}"
+    else:
+        changed = _what_changed(tx, joined if state else replace(joined, rows_in_table=0))
+    return Stored(
+        state,
+        problem=changed,
+        by_partition=bool(partitions),
+        of_partitions=_largest_bookmark(partitions, stream),
+    )
+
+
+def _partitions(
+    ledger: Ledger, source: str, stream: Stream, state: StreamState | None
+) -> list[StreamState]:
+    """Return the state rows of a stream's partitions, where they make a difference to its sync.
+
+    They make none to a stream that goes on from a bookmark of its own, and whose rows are merged.
+    """
+    has_key = bool(stream.primary_key or stream.unique_constraints)
+    if state is not None and (has_key or not stream.cursor):
+        return []
+    return [one for one in ledger.stream_states(source, stream) if one.partition]
+
+
+def _largest_bookmark(partitions: Sequence[StreamState], stream: Stream) -> Bookmark | None:
+    """Return the bookmark up to which the partitions of a stream were read; None for unknown."""
+    largest: Bookmark | None = None
+    for one in partitions:
+        if one.bookmark is None:  # it had no rows, or is none of the replication key
+            continue
+        side = "ahead" if largest is None else side_of(one.bookmark, largest, stream)
+        if side == "unknown":
+            return None
+        if side == "ahead":
+            largest = one.bookmark
+    return largest
 
 
 def look_up_partitions(
@@ -180,6 +218,16 @@ def look_up_partitions(
     return StoredPartitions(Stored(state, problem=changed, unsafe=unsafe), load_ids)
 
 
+def loaded_columns(ledger: Ledger, table: TableName) -> dict[str, str]:
+    """Return the column of each field that was loaded into a table, as far as the ledger knows."""
+    owner = ledger.owner(table) if ledger.exists() else None
+    if owner is None:
+        return {}
+    source, namespace, name = owner
+    state = joined_state(ledger.stream_states(source, Stream(name, namespace=namespace or None)))
+    return {} if state is None else {one.name: one.physical for one in state.columns}
+
+
 def joined_state(states: Sequence[StreamState]) -> StreamState | None:
     """Return what the state rows of a stream say together of its table, or None.
 
@@ -201,7 +249,9 @@ def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:
     states = ledger.source_states(source, partition)
     streams = frozenset((one.namespace, one.stream) for one in states if not one.shared)
     shared = next((one for one in states if one.shared), None)
-    return StoredSource(None if shared is None else sound(shared), streams)
+    if shared is None:
+        return StoredSource(None, streams)
+    return StoredSource(sound(shared), streams, ledger.partitioned(source))
 
 
 def _what_changed(tx: Transaction, state: StreamState) -> str | None:

@@ -163,7 +163,19 @@ class DatabaseSession(Session):
         """Return what is stored of a load's stream."""
         if load.partitions is not None:
             return joined_state(ledger.stream_states(load.source, load.stream))
-        return ledger.state(load.source, load.stream, load.partition)
+        return self._known(ledger, load, ledger.state(load.source, load.stream, load.partition))
+
+    def _known(self, ledger: Ledger, load: Load, own: StreamState | None) -> StreamState | None:
+        """Return what is stored of a load's table, also by the partitions of its stream.
+
+        Args:
+            ledger: The database's ledger.
+            load: The load.
+            own: The state row that the load goes on from.
+        """
+        if own is not None or not load.by_partition:
+            return own
+        return joined_state(ledger.stream_states(load.source, load.stream))
 
     # Publishing
 
@@ -243,7 +255,7 @@ class DatabaseSession(Session):
         Returns:
             Sentences about what was done to the table's schema.
         """
-        current = self._checked(ledger, load)
+        current = self._known(ledger, load, self._checked(ledger, load))
         table = self._table(ledger, load)
         check_owner(tx, ledger, load, table)
         rejects = self._staged[load.load_id].rejects
@@ -262,7 +274,8 @@ class DatabaseSession(Session):
         tx.lock(lock_name(load.source, stream, load.partition))
         table = self._table(ledger, load)
         tx.settle(table)
-        current = self._checked(ledger, load)
+        own = self._checked(ledger, load)
+        current = self._known(ledger, load, own)
         self._checks.begin(load, current)
         check_owner(tx, ledger, load, table)
         rows, changes, plan = 0, [], None
@@ -280,7 +293,9 @@ class DatabaseSession(Session):
         entry = Entry(load, table, bookmark, rows, rows_in_table, now)
         partition_rows: dict[str, int] = {}
         if load.partitions is None:
-            ledger.save(entry, current, columns, changed_by)
+            ledger.save(entry, own, columns, changed_by)
+            if load.by_partition:  # the stream has a row of its own from now on
+                ledger.forget_partitions(load.source, load.stream)
         else:
             partition_rows = rows_of_partitions(
                 tx, plan or self._plan(load, table, current)

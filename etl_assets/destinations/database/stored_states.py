@@ -12,6 +12,7 @@ from etl_assets.destinations.database.state_rows import (
 )
 from etl_assets.destinations.database.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import StateError
+from etl_assets.model.events import StreamKey
 from etl_assets.model.stored import StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import quote
@@ -116,6 +117,18 @@ class StateRows:
         key = (source, stream.namespace or "", stream.name)
         sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {equals(STATE_KEY[:3])}"
         return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
+
+    def partitioned(self, source: str) -> frozenset[StreamKey]:
+        """Return the streams of a source of which partitions were loaded, by their keys."""
+        sql = (
+            f"SELECT DISTINCT {listed(('namespace', 'stream', 'partition'))} FROM {self._state} "
+            f"WHERE {equals(('source',))}"
+        )
+        return frozenset(
+            (namespace, stream)
+            for namespace, stream, partition in self._tx.execute(sql, (source,))
+            if partition and not partition.startswith((SPLIT, CONFIG))
+        )
 
     def splits(self, source: str, stream: Stream) -> list[StreamState]:
         """Return the state rows of a stream's unpublished split: of its plan and of its ranges."""
