@@ -10,17 +10,14 @@ import dagster as dg
 from etl_assets.arguments import TEXT, checked
 from etl_assets.assets import names
 from etl_assets.assets.arguments import check_arguments, check_op_name, check_place
-from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.bindings import Binding
 from etl_assets.assets.catalogs import (
     CatalogMissingError,
     catalog_path,
     known_at_load,
     streams_at_load,
 )
-from etl_assets.assets.checked_step import checked_asset
 from etl_assets.assets.collector import Declared, collect, is_collecting
-from etl_assets.assets.config import SyncConfig
-from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import to_io_manager
 from etl_assets.assets.lineage import (
     COLUMN_LINEAGE,
@@ -42,11 +39,9 @@ from etl_assets.assets.options import (
     StreamOptions,
     writing_of,
 )
-from etl_assets.assets.partition_checks import check_one_definition, check_partitions
-from etl_assets.assets.source_step import source_asset, two_of_one_name
-from etl_assets.assets.split_step import check_splits, split_asset
+from etl_assets.assets.partition_checks import check_partitions
 from etl_assets.assets.steps import StepSettings
-from etl_assets.assets.stream_checks import checks_of, refuse_checks
+from etl_assets.assets.stream_step import assets_of_streams, check_steps
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.rejected import rejected_table
@@ -57,15 +52,13 @@ from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers
 from etl_assets.sources.base import Source
-from etl_assets.sources.read import StreamRead, refuse_tap
+from etl_assets.sources.read import refuse_tap
 from etl_assets.sources.source_read import reads_together
 from etl_assets.strategies import WriteStrategy
 
 Granularity = Literal["stream", "source"]
 CatalogLike = Catalog | Mapping[str, Any] | str | Path
 OptionsByStream = Mapping[str, StreamOptions | Mapping[str, Any]]
-
-OUTPUT = "result"
 
 
 @dataclass(frozen=True)
@@ -257,43 +250,10 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     )
     bindings, specs = _bound(call, streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
-    _check_steps(bindings, specs, place, together=together)
+    check_steps(bindings, specs, place, together=together)
     settings = StepSettings(retry_policy=retry_policy, pool=pool, name=op_name)
-    assets = _assets(bindings, specs, key, settings, together=together)
+    assets = assets_of_streams(bindings, specs, key, settings, together=together)
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
-
-
-def _check_steps(
-    bindings: Sequence[Binding],
-    specs: Sequence[dg.AssetSpec],
-    place: Destination | None,
-    *,
-    together: bool,
-) -> None:
-    """Refuse what cannot be loaded in the steps that the streams get, or into their destination."""
-    check_splits(bindings, place, together=together)
-    for binding in bindings:
-        refuse_checks(binding, place)
-    if together:
-        check_one_definition(bindings, specs)
-
-
-def _assets(
-    bindings: Sequence[Binding],
-    specs: Sequence[dg.AssetSpec],
-    io_manager_key: str,
-    settings: StepSettings,
-    *,
-    together: bool,
-) -> list[dg.AssetsDefinition]:
-    if not bindings:
-        return []
-    if together:
-        return [source_asset(bindings, specs, io_manager_key, settings.of_streams(bindings))]
-    return [
-        _asset(binding, spec, io_manager_key, settings.of_stream(binding))
-        for binding, spec in zip(bindings, specs, strict=True)
-    ]
 
 
 @checked(destination=(Destination, "an etl_assets Destination"), destination_kind=TEXT)
@@ -567,42 +527,3 @@ def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
         return f"{names.word(call.source_name)}__destination"
     first = min((spec.key for spec in specs), key=lambda key: tuple(key.path))
     return f"{names.op_name(first)}__destination"
-
-
-def _asset(
-    binding: Binding,
-    spec: dg.AssetSpec,
-    io_manager_key: str,
-    settings: StepSettings,
-) -> dg.AssetsDefinition:
-    if binding.options.split:
-        return split_asset(binding, spec, io_manager_key, settings)
-    if checks_of(binding):
-        return checked_asset(binding, spec, io_manager_key, settings)
-
-    def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> StreamRead:
-        with Edge(settings.retry_policy, context.retry_number):
-            _check_name(context, binding)
-            return binding.read(config)
-
-    # An output of its own name: Dagster would make one of the key, and fail on a space or a letter
-    # that is not ASCII.
-    out = dg.AssetOut.from_spec(
-        spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
-    )
-    return dg.multi_asset(
-        name=names.op_name(spec.key),
-        outs={OUTPUT: out},
-        deps=list(spec.deps),
-        retry_policy=settings.retry_policy,
-        pool=settings.pool,
-        op_tags=settings.op_tags,
-        hooks=settings.hooks,
-        backfill_policy=settings.backfill_policy,
-    )(bound(materialize, {OUTPUT: binding}))
-
-
-def _check_name(context: dg.AssetExecutionContext, binding: Binding) -> None:
-    """Refuse two sources of one name in a repository: they would share state and tables."""
-    for other in same_name(context, binding):
-        raise two_of_one_name(binding, other)

@@ -1,0 +1,94 @@
+"""The steps that load streams: of one stream, of a split one, of one with checks, or of many."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.checked_step import checked_asset
+from etl_assets.assets.config import SyncConfig
+from etl_assets.assets.errors import Edge
+from etl_assets.assets.names import op_name
+from etl_assets.assets.partition_checks import check_one_definition
+from etl_assets.assets.source_step import source_asset, two_of_one_name
+from etl_assets.assets.split_step import check_splits, split_asset
+from etl_assets.assets.steps import StepSettings
+from etl_assets.assets.stream_checks import checks_of, refuse_checks
+from etl_assets.destinations.base import Destination
+from etl_assets.sources.read import StreamRead
+
+OUTPUT = "result"
+
+
+def check_steps(
+    bindings: Sequence[Binding],
+    specs: Sequence[dg.AssetSpec],
+    place: Destination | None,
+    *,
+    together: bool,
+) -> None:
+    """Refuse what cannot be loaded in the steps that the streams get, or into their destination."""
+    check_splits(bindings, place, together=together)
+    for binding in bindings:
+        refuse_checks(binding, place)
+    if together:
+        check_one_definition(bindings, specs)
+
+
+def assets_of_streams(
+    bindings: Sequence[Binding],
+    specs: Sequence[dg.AssetSpec],
+    io_manager_key: str,
+    settings: StepSettings,
+    *,
+    together: bool,
+) -> list[dg.AssetsDefinition]:
+    """Return the assets: one for each stream, or one for all of them together."""
+    if not bindings:
+        return []
+    if together:
+        return [source_asset(bindings, specs, io_manager_key, settings.of_streams(bindings))]
+    return [
+        _asset(binding, spec, io_manager_key, settings.of_stream(binding))
+        for binding, spec in zip(bindings, specs, strict=True)
+    ]
+
+
+def _asset(
+    binding: Binding,
+    spec: dg.AssetSpec,
+    io_manager_key: str,
+    settings: StepSettings,
+) -> dg.AssetsDefinition:
+    """Return the asset of one stream, by the kind of step that it needs."""
+    if binding.options.split:
+        return split_asset(binding, spec, io_manager_key, settings)
+    if checks_of(binding):
+        return checked_asset(binding, spec, io_manager_key, settings)
+
+    def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> StreamRead:
+        with Edge(settings.retry_policy, context.retry_number):
+            _check_name(context, binding)
+            return binding.read(config)
+
+    # An output of its own name: Dagster would make one of the key, and fail on a space or a letter
+    # that is not ASCII.
+    out = dg.AssetOut.from_spec(
+        spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
+    )
+    return dg.multi_asset(
+        name=op_name(spec.key),
+        outs={OUTPUT: out},
+        deps=list(spec.deps),
+        retry_policy=settings.retry_policy,
+        pool=settings.pool,
+        op_tags=settings.op_tags,
+        hooks=settings.hooks,
+        backfill_policy=settings.backfill_policy,
+    )(bound(materialize, {OUTPUT: binding}))
+
+
+def _check_name(context: dg.AssetExecutionContext, binding: Binding) -> None:
+    """Refuse two sources of one name in a repository: they would share state and tables."""
+    for other in same_name(context, binding):
+        raise two_of_one_name(binding, other)
