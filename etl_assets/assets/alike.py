@@ -7,7 +7,10 @@ from etl_assets.sources.base import Source
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Return whether two objects are one, or were made alike, as when a function builds the same source twice."""
+    """Return whether two objects are the same one, or were made alike.
+
+    They are made alike when, for example, a function builds the same source twice.
+    """
     if one is other:
         return True
     if type(one) is not type(other) or not isinstance(one, Source | Destination):

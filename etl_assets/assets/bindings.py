@@ -1,4 +1,4 @@
-"""What an asset of ours was made of: its source and stream, kept on the function that materializes it."""
+"""The source and stream an asset of ours was made of, kept on the function that materializes it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -102,7 +102,10 @@ def default_table(
 
 
 def bound(function: Function, bindings: Mapping[str, Binding]) -> Function:
-    """Keep bindings, by output name, on the function of an asset, where they stay through new keys and resources."""
+    """Keep bindings, by output name, on the function of an asset.
+
+    There they survive when the asset is given other keys or resources.
+    """
     setattr(function, _ATTRIBUTE, dict(bindings))
     return function
 
@@ -124,7 +127,10 @@ def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
 
 
 def same_name(context: dg.AssetExecutionContext, binding: Binding) -> Iterator[Binding]:
-    """Yield the bindings of the same source name and stream, in the same definitions, of a source that is another."""
+    """Yield the bindings in the same definitions that clash with this one.
+
+    Their source name and stream are the same, but their source is a different one.
+    """
     for other in bindings_of(assets_of_repository(context)).values():
         if (
             other.source_name == binding.source_name

@@ -1,4 +1,4 @@
-"""`etl-assets discover`: ask the sources for their streams and write the catalogs that are committed."""
+"""`etl-assets discover`: ask the sources for their streams and write the committed catalogs."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -74,7 +74,10 @@ def first_catalog(source: Source, name: str) -> Catalog:
 
 
 def _of_the_engine(catalog: Catalog) -> Catalog:
-    """Return a catalog whose streams are the engine's: Mage's entries have lists in the place of tuples."""
+    """Return a catalog whose streams are the engine's.
+
+    Mage's entries have lists where the engine has tuples.
+    """
     extra = catalog.to_dict()
     extra.pop("streams")
     return Catalog([frozen(stream) for stream in catalog.values()], extra=extra)
@@ -133,8 +136,8 @@ def chosen(project: Project, name: str | None) -> Sequence[DeclaredSource]:
 def name_clash(source: DeclaredSource) -> str:
     """Return the sentence for two different sources of one name."""
     return (
-        f"Two sources are named {source.name!r}: {source.source!r} and {source.others[0]!r}. They would share their "
-        "state and tables; give one of them another name."
+        f"Two sources are named {source.name!r}: {source.source!r} and {source.others[0]!r}. "
+        "They would share their state and tables; give one of them another name."
     )
 
 
@@ -167,9 +170,8 @@ def _write(source: DeclaredSource, look: Look, say: Say) -> None:
 def _compare(source: DeclaredSource, look: Look, say: Say) -> bool:
     path = shown(source.catalog_path)
     if look.committed is None:
-        say(
-            f"{source.name}: {path} is {'missing' if source.catalog_missing else 'not there, and not needed'}."
-        )
+        standing = "missing" if source.catalog_missing else "not there, and not needed"
+        say(f"{source.name}: {path} is {standing}.")
         return source.catalog_missing
     changes = look.outcome.changes
     say(f"{source.name}: {path}: {'changed' if changes else 'no change'}.")

@@ -60,8 +60,10 @@ def streams_at_load(
     if selection is None or any(GLOB & set(name) for name in selection):
         wanted = "its streams" if selection is None else f"streams={list(selection)!r}"
         raise CatalogMissingError(
-            f"{source_name!r} has no catalog at {path}, so {wanted} cannot be known without connecting.",
-            hint="Write it with `etl-assets discover <definitions file>` and commit it, or name the streams.",
+            f"{source_name!r} has no catalog at {path}, "
+            f"so {wanted} cannot be known without connecting.",
+            hint="Write it with `etl-assets discover <definitions file>` and commit it, "
+            "or name the streams.",
         )
     return [Stream(name) for name in selection]
 
@@ -98,10 +100,10 @@ def catalogs_in(project: Path) -> Iterator[None]:
 
 
 def catalog_path(source_name: str) -> Path:
-    """Return the committed catalog's file: in the working directory, or beside the file that defines the assets.
+    """Return the path of the committed catalog of a source.
 
-    The first that exists; none does before `etl-assets discover`, and then it is the one beside
-    that file.
+    It is in the working directory, else beside the file that defines the assets. Before
+    `etl-assets discover` there is none, and then the path is the one beside that file.
 
     Raises:
         ConfigError: The name leads out of the folder.

@@ -1,4 +1,4 @@
-"""`etl-assets check`: does everything that a definitions file names answer, and is it as the file says."""
+"""`etl-assets check`: whether what a definitions file names answers, and is as the file says."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,7 +43,10 @@ class Findings:
 
     @contextmanager
     def asking(self, subject: str) -> Iterator[None]:
-        """Make a problem of whatever a hook of a source or destination raises: it may be anybody's code."""
+        """Report whatever a hook of a source or destination raises as a problem.
+
+        A hook may be anybody's code, so it may raise anything.
+        """
         try:
             yield
         except Exception as error:  # noqa: BLE001 - anybody's
@@ -207,7 +210,10 @@ def _table_problems(
                 continue  # told before
             where = f"stream {stream.full_name!r} of {call.source_name!r}"
             if stored.foreign and not (writing and writing.adopt):
-                yield f"{where}: {stored.foreign}. Choose another table, or take this one over with adopt=True."
+                yield (
+                    f"{where}: {stored.foreign}. "
+                    "Choose another table, or take this one over with adopt=True."
+                )
             elif stored.unsafe:
                 yield f"{where}: {stored.unsafe}"
             elif stored.problem and not (writing and writing.on_table_changed == "full_refresh"):
@@ -232,7 +238,8 @@ def _check_assets(findings: Findings, project: Project) -> None:
         if not count:
             raise ConfigError(
                 "it gives Dagster no assets.",
-                hint="Put what stream_assets gives into a `dg.Definitions(assets=...)` at the file's top level.",
+                hint="Put what stream_assets gives into a `dg.Definitions(assets=...)` "
+                "at the file's top level.",
             )
         findings.ok(subject, _count(count, "asset"))
 

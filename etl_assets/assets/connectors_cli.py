@@ -1,4 +1,4 @@
-"""`etl-assets connectors`: install the connectors of a project, list those that are known, and ask one of them."""
+"""`etl-assets connectors`: install a project's connectors, list the known ones, and ask one."""
 
 import json
 import os
@@ -27,7 +27,7 @@ LOCK = "connectors.lock"
 
 
 def install_project(project: Project, say: Say) -> int:
-    """Install every connector that a definitions file uses, and write what was installed to `connectors.lock`.
+    """Install every connector that a definitions file uses, and write `connectors.lock`.
 
     What the lock file pins already is installed exactly so.
 
@@ -55,7 +55,8 @@ def install_project(project: Project, say: Say) -> int:
         kept[key] = _locked(installed, pins)
         exactly = f" as {LOCK} says" if pins else ""
         say(
-            f"{host.connector_name}: {installed.version or 'installed'} under Python {installed.python}{exactly}"
+            f"{host.connector_name}: {installed.version or 'installed'} "
+            f"under Python {installed.python}{exactly}"
         )
     if kept != locked:
         _write(lock, {"format": 1, "connectors": dict(sorted(kept.items()))})
@@ -100,7 +101,10 @@ def check(source: Connector, say: Say) -> int:
     if isinstance(source, SingerDestination):
         shown = source.shown_by_check
     elif isinstance(source, SingerSource):
-        shown = f"it listed {len(source.discover())} streams with this config. A Singer tap has no other check"
+        shown = (
+            f"it listed {len(source.discover())} streams with this config. "
+            "A Singer tap has no other check"
+        )
     else:
         shown = "connected"
     say(f"ok       {source.connector_name}: {shown}")

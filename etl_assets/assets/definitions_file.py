@@ -1,4 +1,4 @@
-"""A definitions file as the command line sees it: loaded as Dagster loads it, with what it declares."""
+"""A definitions file as the command line sees it: loaded as Dagster does, with what it declares."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,7 +141,8 @@ class Project:
                 manager = _resource(key, resources[key])
                 return getattr(manager, "destination", manager)
         raise ConfigError(
-            f"The definitions have no resource {key!r}, which stream_assets names as io_manager_key.",
+            f"The definitions have no resource {key!r}, "
+            "which stream_assets names as io_manager_key.",
             hint=f'Add it: dg.Definitions(..., resources={{"{key}": DuckDBIOManager(...)}}).',
         )
 
@@ -195,7 +196,7 @@ def _execute(path: Path) -> ModuleType:
 
 
 def _targets(module: ModuleType) -> list[Any]:
-    """Return what Dagster would load: definitions, else repositories, else the assets of the module."""
+    """Return what Dagster would load: definitions, else repositories, else the module's assets."""
     import dagster as dg
 
     lazy: Any = type(dg.definitions(lambda: dg.Definitions()))  # noqa: PLW0108 - a class is refused
@@ -209,7 +210,10 @@ def _targets(module: ModuleType) -> list[Any]:
 
 
 def _forget(places: Iterable[str], before: Mapping[str, ModuleType]) -> None:
-    """Forget the modules that came from the project, so that another one's of the same name are not taken for them."""
+    """Forget the modules that came from the project.
+
+    Modules of another project may have the same names, and must not be taken for them.
+    """
     folders = [Path(place) for place in places]
     ours = __name__.partition(".")[0]
     for name, module in list(sys.modules.items()):

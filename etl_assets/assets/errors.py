@@ -76,7 +76,7 @@ class Edge:
 
 
 def as_failure(error: Exception) -> dg.Failure:
-    """Return the failure that says what an error says, with its hint, and whether trying again may help.
+    """Return an error as a failure, with its hint, and whether trying again may help.
 
     An error that is not ours comes from a custom source or destination; whether it may pass, nobody
     knows, so it is retried where a retry policy asks for that.
@@ -142,10 +142,10 @@ def _tracebacks(failures: Mapping[str, dg.Failure]) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """Return where an error and its causes were raised: classes and frames, without messages of the causes.
+    """Return where an error and its causes were raised, as classes and frames.
 
-    Messages are left out because a driver puts values of rows into them; what matters is in our own
-    error's message.
+    The messages of the causes are left out because a driver puts values of rows into them. What
+    matters is in our own error's message.
     """
     return "\n".join(
         f"{type(one).__module__}.{type(one).__qualname__}\n{''.join(_frames(one))}"

@@ -1,4 +1,4 @@
-"""What a hand-written asset returns, as something that `sync` can read: it takes the same way as a stream."""
+"""What a hand-written asset returns, as something that `sync` can read like any stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,8 +52,9 @@ def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Return
     if rows is None:
         raise ConfigError(
             f"The asset {key.to_user_string()} returned None, which has no rows.",
-            hint="Return a DataFrame, an Arrow table, a dataset, a list of dicts or an iterator of batches. If the "
-            "asset writes its table itself, annotate its return type as None (`-> None`): then no IO manager is asked.",
+            hint="Return a DataFrame, an Arrow table, a dataset, a list of dicts or an iterator of "
+            "batches. If the asset writes its table itself, annotate its return type as None "
+            "(`-> None`): then no IO manager is asked.",
         )
     one = (
         " Of a read result return one stream: result['name']."
@@ -62,8 +63,10 @@ def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Return
     )
     if isinstance(rows, str | bytes | Mapping | CacheBase) or not _has_rows(rows):
         raise ConfigError(
-            f"The asset {key.to_user_string()} returned a {type(rows).__name__}, which has no rows.",
-            hint=f"Return a DataFrame, an Arrow table, a dataset, a list of dicts or an iterator of batches.{one}",
+            f"The asset {key.to_user_string()} returned a {type(rows).__name__}, "
+            "which has no rows.",
+            hint="Return a DataFrame, an Arrow table, a dataset, a list of dicts or an iterator of "
+            f"batches.{one}",
         )
     stream = stream_of(key, metadata)
     if isinstance(rows, DatasetBase) and not stream.primary_key:
@@ -72,7 +75,10 @@ def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Return
 
 
 def source_of(key: dg.AssetKey) -> str:
-    """Return the name of the source under which the state of an asset is kept: the last part but one of its key."""
+    """Return the name of the source under which the state of an asset is kept.
+
+    It is the last part but one of the asset's key.
+    """
     return key.path[-2] if len(key.path) > 1 else ROOT_SOURCE
 
 
@@ -89,7 +95,7 @@ def stream_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Stream:
 
 
 def place_of(key: dg.AssetKey) -> tuple[str, Stream]:
-    """Return what a destination derives the table of an asset from: the last two parts of its key."""
+    """Return what a destination names an asset's table by: the last two parts of its key."""
     return source_of(key), Stream(key.path[-1])
 
 
@@ -128,7 +134,7 @@ def _items(rows: Any) -> Iterator[Any]:
 
 
 def _tables(dataset: DatasetBase) -> Iterator[Any]:
-    """Yield the tables of a dataset, without the columns that this library has put beside its own."""
+    """Yield the tables of a dataset, without the columns that this library has added."""
     own = set(dataset.own_columns)
     for table in dataset.tables():
         yield table.drop_columns([name for name in table.column_names if name in own])

@@ -1,4 +1,7 @@
-"""A stored table as what a downstream asset asks for by its annotation, told by names: nothing is imported to ask."""
+"""A stored table as the type that a downstream asset's annotation asks for.
+
+The type is told by its name, so that nothing has to be imported in order to ask.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_origin
@@ -35,9 +38,10 @@ def converter(annotation: Any) -> "Callable[[pa.Table], Any]":
     package, name = named(annotation)
     found = _CONVERTERS.get((package, name))
     if found is None:
+        possible = sorted(".".join(parts) for parts in (*_CONVERTERS, *DATASETS))
         raise ConfigError(
             f"A table cannot be loaded as {package}.{name}.",
-            hint=f"Annotate the input as one of {', '.join(sorted('.'.join(k) for k in (*_CONVERTERS, *DATASETS)))}.",
+            hint=f"Annotate the input as one of {', '.join(possible)}.",
         )
     return found
 

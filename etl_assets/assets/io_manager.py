@@ -96,7 +96,8 @@ class DestinationIOManager(dg.IOManager):
             if type(self).export_batch_data is DestinationIOManager.export_batch_data:
                 raise ConfigError(
                     f"{type(self).__name__} has no destination.",
-                    hint="Give it one, or override export_batch_data(self, record_data, stream, tags=None).",
+                    hint="Give it one, or override "
+                    "export_batch_data(self, record_data, stream, tags=None).",
                 )
             destination = self._destination = Handed(self)
         return destination
@@ -148,7 +149,10 @@ class DestinationIOManager(dg.IOManager):
 
 
 class Handed(Destination):
-    """The destination of an IO manager that has none: what comes is handed to its `export_batch_data`."""
+    """The destination of an IO manager that has none.
+
+    The rows are handed to the IO manager's `export_batch_data`.
+    """
 
     storage_kind = "custom"
 
@@ -201,12 +205,16 @@ def to_io_manager(destination: Any) -> dg.IOManager:
         return DestinationIOManager(Handed(destination))
     raise ConfigError(
         f"A {type(destination).__name__} is no destination.",
-        hint="Give an etl_assets Destination or cache, an IO manager, or any object with export_batch_data.",
+        hint="Give an etl_assets Destination or cache, an IO manager, "
+        "or any object with export_batch_data.",
     )
 
 
 def table_of(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, Any]) -> TableName:
-    """Return where an asset's rows are: as its definition metadata says, else by the last two parts of its key."""
+    """Return where an asset's rows are.
+
+    The table is the one in its definition metadata, else that of the last two parts of its key.
+    """
     named = plain(metadata.get(TABLE))
     if named is not None:
         return to_table(named)

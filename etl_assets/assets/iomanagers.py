@@ -1,4 +1,4 @@
-"""IO managers as Dagster resources, derived from the options of a destination: made, not written."""
+"""IO managers as Dagster resources, which are generated from the options of a destination."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, get_args, get_origin
@@ -62,7 +62,8 @@ class DerivedIOManager(dg.ConfigurableIOManager):
     @override
     def __getstate__(self) -> dict[Any, Any]:
         raise TypeError(
-            f"A {type(self).__name__} is not pickled: Dagster keeps its options in it as they were given."
+            f"A {type(self).__name__} is not pickled: "
+            "Dagster keeps its options in it as they were given."
         )
 
     @override
@@ -102,7 +103,8 @@ def io_manager_class(name: str, destination: type[Destination]) -> type[DerivedI
     if options is None:
         raise ConfigError(
             f"{destination.__name__} has no Options, so no fields.",
-            hint=f"Give its class an `Options` model, or use DestinationIOManager({destination.__name__}(...)).",
+            hint="Give its class an `Options` model, "
+            f"or use DestinationIOManager({destination.__name__}(...)).",
         )
     namespace: dict[str, Any] = {
         "__module__": __name__,

@@ -1,4 +1,4 @@
-"""Secrets that definitions hold themselves, in place of references to them: told when the definitions are loaded."""
+"""A warning, when definitions are loaded, of secrets that they hold instead of references."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -18,7 +18,7 @@ _PLACES = ("_config", "_url", "connect_args", "options")
 
 
 def warn_of_literals(*owners: Any) -> None:
-    """Log a warning, once, that names each option of a source or destination that holds a secret itself."""
+    """Warn once of each option of a source or destination that holds a secret itself."""
     for owner in owners:
         names = sorted(
             {
@@ -29,8 +29,9 @@ def warn_of_literals(*owners: Any) -> None:
         )
         if names:
             warn_once(
-                f"{owner!r} is given the secret itself: {', '.join(names)}. Whoever reads the code, or what keeps it, "
-                'has it. Give a reference: dagster.EnvVar("NAME"), or "secret_reference::NAME".'
+                f"{owner!r} is given the secret itself: {', '.join(names)}. "
+                "Whoever reads the code, or what keeps it, has it. "
+                'Give a reference: dagster.EnvVar("NAME"), or "secret_reference::NAME".'
             )
 
 

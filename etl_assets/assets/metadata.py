@@ -1,4 +1,4 @@
-"""What every materialization says: Dagster's own keys with true values, and ours under one prefix."""
+"""The metadata of every materialization: Dagster's own keys, and ours under one prefix."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -254,7 +254,9 @@ def _declared_type(schema: Mapping[str, Any]) -> tuple[str, bool]:
 
 @contextmanager
 def decoration(log: dg.DagsterLogManager, what: str) -> Iterator[None]:
-    """Turn an error in the block into a warning: what decorates an event never fails the sync it tells of.
+    """Turn an error in the block into a warning.
+
+    What only decorates an event must never fail the sync that the event is about.
 
     Args:
         log: Of the run.
@@ -274,7 +276,10 @@ def log_given(log: dg.DagsterLogManager, stream: str, asked: GivenBookmark) -> N
     given, stored = to_json(asked.gap["before"]), to_json(asked.gap["after"])
     stays = "the stored bookmark stays, and the next run reads from it"
     if asked.side == "behind":
-        told = f"is behind the stored one {stored}: rows are read again, and the stored bookmark does not go back."
+        told = (
+            f"is behind the stored one {stored}: "
+            "rows are read again, and the stored bookmark does not go back."
+        )
         log.info(redact(f"{stream}: the given bookmark {given} {told}"))
         return
     if asked.side == "unknown":
@@ -282,7 +287,10 @@ def log_given(log: dg.DagsterLogManager, stream: str, asked: GivenBookmark) -> N
         told = f"cannot be compared with the stored one {stored}: {what}."
     else:
         what = "they are skipped for good (keep_bookmark)" if asked.keep else stays
-        told = f"is ahead of the stored one {stored}: rows between them are not read by this run; {what}."
+        told = (
+            f"is ahead of the stored one {stored}: "
+            f"rows between them are not read by this run; {what}."
+        )
     log.warning(redact(f"{stream}: the given bookmark {given} {told}"))
 
 

@@ -1,4 +1,7 @@
-"""What a run sees of a sync while it goes on: log lines, checkpoints as observations, progress on a terminal."""
+"""What a run shows of a sync while it goes on.
+
+These are log lines, checkpoints as observations, and the progress on a terminal.
+"""
 
 import sys
 import threading

@@ -1,4 +1,7 @@
-"""What can be said of one stream without a translator, and how it reaches the IO manager: as definition metadata."""
+"""What can be said of one stream without a translator.
+
+It reaches the IO manager as definition metadata.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -231,7 +234,7 @@ class StreamOptions:
         return None if self.checks is None else checks.of(self.checks)
 
     def applied_to(self, stream: Stream) -> Stream:
-        """Return the stream with the keys, method and types that these options name in place of its own.
+        """Return the stream with the keys, method and types of these options in place of its own.
 
         Raises:
             ConfigError: A method or type is none there is, or the method is INCREMENTAL without a
@@ -341,7 +344,9 @@ def writing_of(
     contract: Contract | None = None,
     capabilities: Capabilities | None = None,
 ) -> Writing:
-    """Put together how a stream is written: its options, then what its catalog says, then the call's defaults.
+    """Put together how a stream is written.
+
+    The stream's options come first, then what its catalog says, then the call's defaults.
 
     Args:
         options: Of the stream.
@@ -431,7 +436,10 @@ def to_strategy(value: Any) -> WriteStrategy:
 
 
 def to_table(value: Any) -> TableName:
-    """Read a table's place: a `TableName`, `schema.table`, or `{"schema": ..., "name": ...}` where names hold dots."""
+    """Read a table's place.
+
+    It is a `TableName`, `schema.table`, or `{"schema": ..., "name": ...}` if a name has dots.
+    """
     if isinstance(value, TableName):
         return value
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
@@ -444,7 +452,7 @@ def to_table(value: Any) -> TableName:
 
 
 def shown_table(table: TableName) -> str | None:
-    """Return a table's name as people write it, or None if that needs the destination's own quoting."""
+    """Return a table's name as people write it, or None if the name needs quoting."""
     return (
         str(table)
         if all(_PLAIN.fullmatch(part) for part in (table.name, table.schema or "main"))

@@ -1,4 +1,7 @@
-"""Dagster's partitions as windows of time and values: which rows of a stream a run of some partitions is about."""
+"""Dagster's partitions as windows of time and values.
+
+They say which rows of a stream belong to a run of some partitions.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +18,10 @@ from etl_assets.model.partitions import (
 )
 
 PartitionBy = str | Mapping[str, str]
-"""The field that says in which partition a row is; of several dimensions a field for each, by the dimension's name."""
+"""The field that says in which partition a row is.
+
+If there are several dimensions, it is a field for each, by the dimension's name.
+"""
 
 MAX_KEY_CHARACTERS = 200
 """What is longer does not fit the key of every database's state table."""
@@ -71,8 +77,8 @@ class PartitionFields:
         """Return the name under which a partition's state is stored."""
         if len(key) > MAX_KEY_CHARACTERS:
             raise ConfigError(
-                f"stream {self._stream!r}: the partition key {key[:40]!r}... has {len(key)} characters; at most "
-                f"{MAX_KEY_CHARACTERS} are stored.",
+                f"stream {self._stream!r}: the partition key {key[:40]!r}... "
+                f"has {len(key)} characters; at most {MAX_KEY_CHARACTERS} are stored.",
                 hint="Give the partition a shorter key.",
                 stream=self._stream,
             )
@@ -83,14 +89,16 @@ class PartitionFields:
             if self._multi is not None:
                 names = ", ".join(f'"{name}": "..."' for name in self._dimensions)
                 raise ConfigError(
-                    f"stream {self._stream!r}: its partitions have several dimensions, and partition_by names one field.",
+                    f"stream {self._stream!r}: its partitions have several dimensions, "
+                    "and partition_by names one field.",
                     hint=f"Name one for each: partition_by={{{names}}}.",
                     stream=self._stream,
                 )
             return {"": partition_by}
         if self._multi is None:
             raise ConfigError(
-                f"stream {self._stream!r}: its partitions have one dimension, and partition_by is a mapping.",
+                f"stream {self._stream!r}: its partitions have one dimension, "
+                "and partition_by is a mapping.",
                 hint='Name the field: partition_by="updated_at".',
                 stream=self._stream,
             )
@@ -98,13 +106,15 @@ class PartitionFields:
         for name in (*fields, *self._dimensions):
             if name not in self._dimensions:
                 raise ConfigError(
-                    f"stream {self._stream!r}: partition_by names the dimension {name!r}, which there is not.",
+                    f"stream {self._stream!r}: partition_by names the dimension {name!r}, "
+                    "which there is not.",
                     hint=did_you_mean(name, self._dimensions),
                     stream=self._stream,
                 )
             if name not in fields:
                 raise ConfigError(
-                    f"stream {self._stream!r}: partition_by names no field for the dimension {name!r}.",
+                    f"stream {self._stream!r}: partition_by names no field "
+                    f"for the dimension {name!r}.",
                     hint=f'Add "{name}": "the field".',
                     stream=self._stream,
                 )
@@ -132,8 +142,10 @@ def _dimensions(
     for one in dimensions.values():
         if not isinstance(one, known):
             raise ConfigError(
-                f"stream {stream!r}: a {type(one).__name__} does not say which rows are in a partition.",
-                hint="Use time windows (daily, hourly, ...), static or dynamic partitions, or two of these together.",
+                f"stream {stream!r}: a {type(one).__name__} "
+                "does not say which rows are in a partition.",
+                hint="Use time windows (daily, hourly, ...), static or dynamic partitions, "
+                "or two of these together.",
                 stream=stream,
             )
     return dimensions

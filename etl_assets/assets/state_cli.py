@@ -138,7 +138,8 @@ def store_of(project: Project, number: int | None, asked: str = "") -> Store:
     if not found:
         raise ConfigError(
             f"No destination in {shown(project.path)} keeps state.",
-            hint="The bookmarks are those of the materialization events; set one with the run config's `bookmark`.",
+            hint="The bookmarks are those of the materialization events; "
+            "set one with the run config's `bookmark`.",
         )
     if number is None:
         source, _, stream = asked.partition("/")
@@ -226,7 +227,8 @@ def set_bookmark(
         one.shared and one.source == state.source for one in store.destination.states()
     ):
         raise ConfigError(
-            f"{_label(state)}: the streams of {state.source!r} share one state, so it has no bookmark of its own.",
+            f"{_label(state)}: the streams of {state.source!r} share one state, "
+            "so it has no bookmark of its own.",
             hint=f"Set that of the source: etl-assets state set {state.source}/ ...",
         )
     wrong = None if force else _mismatch(store, state, bookmark)
@@ -239,7 +241,8 @@ def set_bookmark(
     say("  The rows in the table stay; the next sync reads from the new bookmark on.")
     if bookmark and state.bookmark is None and not store.cursor(state):
         say(
-            "  Its last sync left no bookmark: if the stream has no replication key, it is read whole all the same."
+            "  Its last sync left no bookmark: "
+            "if the stream has no replication key, it is read whole all the same."
         )
     return 0
 
@@ -260,7 +263,8 @@ def rewind(store: Store, text: str, load_id: str, partition: str | None, say: Sa
     deleted = store.destination.rewind(state, load_id)
     after = store.find(f"{state.source}/{_full_name(state)}", state.partition)
     say(
-        f"{_label(state)}: back at load {load_id}; {deleted} rows were deleted, {after.rows_in_table} are left."
+        f"{_label(state)}: back at load {load_id}; "
+        f"{deleted} rows were deleted, {after.rows_in_table} are left."
     )
     say(f"  The bookmark was {_shown_of(state)}, is {_shown(after.bookmark)}.")
     return 0
@@ -281,9 +285,8 @@ def rename(store: Store, old: str, new: str, say: Say) -> int:
         known = {state.source for state in store.destination.states()}
         raise ConfigError(f"No state of a source {old!r} is stored.", hint=did_you_mean(old, known))
     count = store.destination.rename_source(old, new)
-    say(
-        f"{count} stored state{'s' if count != 1 else ''} of {old!r} {'are' if count != 1 else 'is'} now of {new!r}."
-    )
+    moved, verb = ("stored state", "is") if count == 1 else ("stored states", "are")
+    say(f"{count} {moved} of {old!r} {verb} now of {new!r}.")
     for state in states:
         if state.shared:
             continue  # it has no table
@@ -293,7 +296,8 @@ def rename(store: Store, old: str, new: str, say: Say) -> int:
         if store.destination.table_for(new, stream) != state.table:
             option = json.dumps({stream.full_name: {"table": str(state.table)}})
             say(
-                f"  {_full_name(state)}: its rows stay in {state.table}; keep them there with options={option}."
+                f"  {_full_name(state)}: its rows stay in {state.table}; "
+                f"keep them there with options={option}."
             )
     return 0
 
@@ -311,7 +315,8 @@ def import_state(store: Store, source: str, file: Path, say: Say, *, force: bool
     states = [state for state in store.destination.states() if state.source == source]
     if any(state.shared for state in states):
         raise ConfigError(
-            f"The streams of {source!r} share one state, into which no single bookmark can be imported.",
+            f"The streams of {source!r} share one state, "
+            "into which no single bookmark can be imported.",
             hint=f"Store the whole document: etl-assets state set {source}/ @{file.name}",
         )
     skipped = 0
@@ -324,13 +329,16 @@ def import_state(store: Store, source: str, file: Path, say: Say, *, force: bool
             continue
         store.destination.set_bookmark(found[0], bookmark)
         say(
-            f"imported  {_label(found[0])}: the bookmark was {_shown_of(found[0])}, is {_shown(bookmark)}."
+            f"imported  {_label(found[0])}: "
+            f"the bookmark was {_shown_of(found[0])}, is {_shown(bookmark)}."
         )
     return int(skipped > 0)
 
 
 def read_state(file: Path) -> dict[str, dict[str, Any]]:
-    """Read the bookmarks of a state file: `{"bookmarks": {stream: {...}}}`, or a Singer STATE message.
+    """Read the bookmarks of a state file.
+
+    The file has `{"bookmarks": {stream: {...}}}`, or is a Singer STATE message.
 
     Raises:
         ConfigError: It is not there, or is none.
@@ -356,8 +364,8 @@ def _why_not(
         return "it has no bookmark."
     if not found:
         return (
-            "it was never synced into this destination, so it has no state to change. Launch it once with the "
-            f'run config {{"bookmark": {dump(bookmark)}}}.'
+            "it was never synced into this destination, so it has no state to change. "
+            f'Launch it once with the run config {{"bookmark": {dump(bookmark)}}}.'
         )
     if len(found) > 1:
         return "more than one stored state has this name."
@@ -365,7 +373,10 @@ def _why_not(
 
 
 def _from_singer(bookmark: dict[str, Any]) -> dict[str, Any]:
-    """Return the values by replication key, as database taps spell them with the key's name in a value."""
+    """Return the values by replication key.
+
+    Database taps write the key's name as a value beside the key's value.
+    """
     if bookmark.keys() >= _SINGER_KEYS and isinstance(bookmark["replication_key"], str):
         return {bookmark["replication_key"]: bookmark["replication_key_value"]}
     return bookmark

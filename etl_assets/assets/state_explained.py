@@ -1,4 +1,4 @@
-"""Where the state in the destination and the events in Dagster tell different things: say so, and who rules."""
+"""What to say if the destination's state and Dagster's events differ, and which of them counts."""
 
 import dagster as dg
 
@@ -37,7 +37,10 @@ def explain_missing_event(
         wiped = f"The events of {name} were wiped, but its table and state were not. {goes_on}"
         log.warning(redact(f"{wiped} To load everything anew, launch it with `full_refresh`."))
     elif event is None or event.run_id != state.run_id:
-        ended = f"Run {state.run_id} loaded {name} and ended before it could say so: its event is missing."
+        ended = (
+            f"Run {state.run_id} loaded {name} and ended before it could say so: "
+            "its event is missing."
+        )
         log.warning(redact(f"{ended} {goes_on}"))
 
 

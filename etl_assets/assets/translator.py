@@ -75,7 +75,10 @@ class StreamTranslator:
         return props.options.group or group_name(props.source_name)
 
     def get_description(self, props: StreamProps) -> str:
-        """Return the description, as Markdown: that of the options, else the stream's own as text, else its name."""
+        """Return the description, as Markdown.
+
+        It is that of the options, else the stream's own as text, else the stream's name.
+        """
         if props.options.description:
             return props.options.description
         text = (
@@ -88,7 +91,7 @@ class StreamTranslator:
         return props.options.tags or {}
 
     def get_kinds(self, props: StreamProps) -> set[str]:
-        """Return the kinds, which the UI shows with their logos: the source's and the destination's."""
+        """Return the kinds of source and destination, which the UI shows with their logos."""
         return {kind for kind in (props.source_kind, props.destination_kind) if kind}
 
     def get_owners(self, props: StreamProps) -> Sequence[str]:
