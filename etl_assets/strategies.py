@@ -8,9 +8,8 @@ from etl_assets.exceptions import InputError
 class WriteStrategy(StrEnum):
     """What becomes of the rows a table holds when new ones arrive.
 
-    `AUTO` looks at the read first: a full table is replaced (else rows deleted at the source live
-        for ever),
-    an incremental read with a primary key merges, one without a key appends.
+    `AUTO` looks at the read first. A full table is replaced, so that rows that were deleted at the
+    source go; an incremental read with a primary key merges, and one without a key appends.
     """
 
     AUTO = "auto"

@@ -1,1 +1,1 @@
-"""Files of text: CSV and fixed width, their options, and the types their texts get."""
+"""Files of text: CSV, fixed width, and the types of their texts. Options: `files/options.py`."""
