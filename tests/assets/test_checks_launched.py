@@ -19,10 +19,13 @@ LISTED = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ..
 pytestmark = pytest.mark.xdist_group("checks_launched")  # they share the server
 
 
+class Checked(Project):
+    file = CHECKED
+
+
 @pytest.fixture(scope="module")
 def _project_of_checks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launcher, "PROJECT", CHECKED)
         repository = {**launcher.REPOSITORY, "repositoryLocationName": CHECKED.name}
         patch.setattr(launcher, "REPOSITORY", repository)
         yield
@@ -30,13 +33,13 @@ def _project_of_checks() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(_project_of_checks: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(Project(tmp_path_factory.mktemp("checked"))) as running:
+    with serving(Checked(tmp_path_factory.mktemp("checked"))) as running:
         yield running
 
 
 @pytest.fixture
 def project(_project_of_checks: None, tmp_path: Path) -> Project:
-    return Project(tmp_path)
+    return Checked(tmp_path)
 
 
 def wrong_row(project: Project, table: str) -> None:
