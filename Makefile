@@ -77,8 +77,9 @@ TESTS ?= tests/protocol tests/test_packages.py tests/destinations/test_duckdb_va
 # Environments at both ends of what pyproject.toml allows; they are made anew when that file changes.
 .venv-lowest/.synced: pyproject.toml | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	echo "setuptools<81" > $(@D)/constraints.txt # as the demo's data needs it
 	$(UV) pip compile --quiet --no-config --python $(@D) --resolution lowest-direct --all-extras \
-		--output-file $(@D)/lowest.txt pyproject.toml
+		--constraints $(@D)/constraints.txt --output-file $(@D)/lowest.txt pyproject.toml
 	$(UV) pip install --quiet --no-config --python $(@D) -r $(@D)/lowest.txt --group anywhere
 	touch $@
 
