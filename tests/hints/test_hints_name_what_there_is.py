@@ -27,8 +27,10 @@ OTHERS = {
     "DuckDB's": {"access_mode", "duckdb_settings"},
     "pandas'": {"drop", "rename_axis", "reset_index"},
     "a column of ours": {"bookmark_after"},
-    "Dagster's": {"resources", "partitions_def"},
-    "this library's, and a column of an example": {"etl_assets", "updated_at"},
+    "Dagster's": {"resources", "partitions_def", "partition_key"},
+    "this library's": {"etl_assets"},
+    "columns and sources of an example": {"updated_at", "tenant_id", "shop_db"},
+    "of timedelta": {"hours"},
     "Mage's": {"path_to_credentials_json_file", "credentials_info"},
 }
 
