@@ -288,6 +288,7 @@ def test_every_database_says_which_types_it_keeps_as_text(place: Place) -> None:
     things = Things(place, TIMES[0], keyed=True)
     things.load(days(1), [(1, at(TIMES[0], 1), "a")])
     with things.destination.transaction() as tx:
+        assert tx.exists(things.destination.table_for("conformance", things.stream))
         found = [tx.keeps_as_text(type_) for type_ in (pa.string(), *TIMES)]
     assert found[0]
     assert len(set(found[1:])) == 1  # SQLite keeps all times so, and most databases none

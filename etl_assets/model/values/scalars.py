@@ -1,7 +1,9 @@
 """Single values: what they stand for, their JSON and text forms, and times read strictly."""
 
 import base64
+import math
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -126,6 +128,19 @@ def to_text(value: Any) -> str:
     return to_json(value)
 
 
+def _not_finite(value: Any) -> Iterator[float]:
+    """Yield the numbers inside of a value that are NaN or an infinity."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _not_finite(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _not_finite(one)
+
+
 def to_json(value: Any) -> str:
     """Return a value's JSON text: numbers keep every digit, texts only the escapes that they need.
 
@@ -150,10 +165,11 @@ def to_json(value: Any) -> str:
     except RecursionError as error:
         raise ValueError("nested too deep to be written as JSON") from error
     except ValueError as error:
-        number = re.search(r"not JSON compliant: (\S+)", str(error))
+        told = re.search(r"not JSON compliant: (\S+)", str(error))  # by later versions alone
+        number = told[1] if told else next(_not_finite(value), None)
         if number is None:
             raise
-        reason = f"{number[1]} is inside of it, and JSON has no such number"
+        reason = f"{number} is inside of it, and JSON has no such number"
         hint = (
             "Send None in its place; or the whole column as Arrow to DuckDB, which keeps it: "
             "pa.array(values, pa.list_(pa.float64())) of lists of numbers."
