@@ -291,4 +291,5 @@ def test_every_database_says_which_types_it_keeps_as_text(place: Place) -> None:
         assert tx.exists(things.destination.table_for("conformance", things.stream))
         found = [tx.keeps_as_text(type_) for type_ in (pa.string(), *TIMES)]
     assert found[0]
-    assert len(set(found[1:])) == 1  # SQLite keeps all times so, and most databases none
+    assert found[1] == found[2]  # with a zone or without
+    assert found[3] == (found[1] and not isinstance(place, FirebirdPlace))  # which has a DATE
