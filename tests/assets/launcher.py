@@ -290,7 +290,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End a server as Ctrl-C does, and then whatever is left of its process group."""
     os.killpg(process.pid, signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=30)
+        process.wait(timeout=3)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
