@@ -10,7 +10,7 @@ from etl_assets.redaction import redact
 def explain_missing_event(
     instance: dg.DagsterInstance, key: dg.AssetKey, start: Start, log: dg.DagsterLogManager
 ) -> None:
-    """Say why the event of the last load is not there, if it is not.
+    """Log why the event of the last load is missing, if it is.
 
     The destination's state rules all the same.
 

@@ -308,7 +308,7 @@ class Destination(DestinationModes, DestinationVerbs):
         raise self._stateless(state)
 
     def rename_source(self, old: str, new: str) -> int:
-        """Give the states of a source another source's name; return how many there were."""
+        """Move the states of a source to another name, and return how many there were."""
         raise self._stateless(old, new)
 
     def rewind(self, state: StreamState, load_id: str) -> int:

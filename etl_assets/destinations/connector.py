@@ -263,7 +263,7 @@ class ConnectorSession(RowSession):
         complete: bool,
         shared: SharedState | None = None,
     ) -> list[Committed]:
-        """Give the program everything that is staged for these loads.
+        """Hand everything that is staged for these loads to the program.
 
         An append of nothing needs no run of it.
         """

@@ -211,7 +211,8 @@ def check_time(type_: "pa.DataType", name: str, stream: str) -> None:
         f"a partition is a window of time, and the field is {type_}.",
         stream=stream,
         field=name,
-        hint=f'Declare its type: types={{"{name}": {{"type": "string", "format": "date-time"}}}}; '
+        hint=f'Declare it: types={{"{name}": {{"type": "string", "format": "date-time"}}}} where '
+        "the stream has a schema, and otherwise the same in the properties of a schema; "
         "or name a field with a time as partition_by.",
     )
 

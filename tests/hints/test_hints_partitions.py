@@ -194,14 +194,6 @@ class TestLoads:
         assert warehouse.ids() == [1]
         warehouse.load(of_day(1))  # which needs the option no more
 
-    def test_a_column_that_holds_text(self, warehouse: Warehouse) -> None:
-        texts = pa.table({"id": [1], "at": ["2026-01-01T12:00:00Z"]})
-        sync(GivenRead(ORDERS, [texts]), warehouse.destination)
-        hint_of(partial(warehouse.load, of_day(1)), "Load the stream anew with full_refresh")
-        sync(GivenRead(ORDERS, [rows()]), warehouse.destination, strategy="replace")
-        warehouse.load(of_day(1))
-        assert warehouse.ids() == [1]
-
 
 class TestFields:
     def test_one_that_the_rows_lack(self, warehouse: Warehouse) -> None:

@@ -39,6 +39,7 @@ def test_a_text_that_is_declared_as_a_time(
 ) -> None:
     told = failure_text(run(assets(Texts(name="shop"), warehouse), instance, "2026-01-04"))
     assert "a partition is a window of time, and the field is string" in told
+    assert "the same in the properties of a schema" in told
     assert run(assets(Declared(name="shop"), warehouse), instance, "2026-01-04").success
     assert ids(path) == [4]
 
@@ -56,6 +57,9 @@ def test_a_column_of_text_is_made_anew(
     by_day = assets(Declared(name="shop"), warehouse)
     told = failure_text(run(by_day, instance, "2026-01-02"))
     assert 'the column "at" of the table shop.orders holds text' in told
+    assert (
+        'Drop the table, and load its partitions anew with on_table_changed="full_refresh"' in told
+    )
     with warehouse.transaction() as tx:
         tx.execute("DROP TABLE shop.orders")
     told = failure_text(run(by_day, instance, "2026-01-02"))

@@ -96,7 +96,7 @@ class Images:
             self._highest = largest[0]
 
     def told(self) -> "tuple[npt.NDArray[np.bool_] | None, bool]":
-        """Tell which of the staged rows are older images, and whether they were compared at all.
+        """Return which staged rows are older images, and whether they were compared at all.
 
         If they were, no key comes twice in the other rows; if not, the last image of a key is the
         newest.

@@ -243,7 +243,7 @@ class Ledger(PartitionStates, History, NamedStates):
             self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(state))
 
     def rename_source(self, old: str, new: str) -> int:
-        """Give the states and loads of a source to another name, and return how many states.
+        """Move the states and loads of a source to another name, and return how many states.
 
         Raises:
             StateError: The new name already has states.

@@ -47,13 +47,12 @@ class PartitionRows:
         schema = tx.schema(table)
         self._types = {} if schema is None else {field.name: field.type for field in schema}
 
-    def delete(self) -> int:
-        """Delete them; returns how many there were."""
+    def delete(self) -> None:
+        """Delete them."""
         where = self.condition()
-        count = self._tx.count(self._table, where)
-        if count:
+        # A DELETE that finds nothing would lock the table all the same in MySQL.
+        if self._tx.count(self._table, where):
             self._tx.execute(f"DELETE FROM {self._tx.quoted(self._table)} WHERE {where}")
-        return count
 
     def condition(self) -> str:
         """Return the condition that a row is in one of the partitions."""
@@ -118,7 +117,8 @@ class PartitionRows:
                 "so which of its rows are in a window of time cannot be told.",
                 stream=self._stream,
                 field=field,
-                hint="Load the stream anew with full_refresh, so that the column gets its type.",
+                hint="Drop the table, and load its partitions anew with "
+                'on_table_changed="full_refresh": then the column gets its type.',
             )
         check_time(type_, field, self._stream)
         return type_
