@@ -128,6 +128,21 @@ class Partitions:
             raise self._outside(table, mask, stream)
         return mask
 
+    def not_elsewhere(self, table: "pa.Table", stream: str) -> "pa.ChunkedArray | None":
+        """Return which rows are not left to other partitions; None if none of them is.
+
+        A row with NULL in one of the fields is in no partition at all, so no other run would load
+        it, or tell of it.
+        """
+        import pyarrow.compute as pc
+
+        if not table.num_rows:
+            return None
+        mask = self._mask(table, stream)
+        for name in self.fields:
+            mask = pc.or_(mask, pc.is_null(table.column(name)))
+        return None if pc.all(mask).as_py() else mask
+
     def _mask(self, table: "pa.Table", stream: str) -> "pa.ChunkedArray":
         """Return which rows are in one of the partitions; none of it is NULL."""
         import pyarrow.compute as pc

@@ -3,7 +3,8 @@
 import copy
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, product
 from typing import Any
@@ -148,16 +149,24 @@ class StreamRead:
                 as they are.
         """
         partitions = self.request.partitions
-        if partitions is None or self.source.filters_partitions or _knows(self.source, REQUEST):
+        if partitions is None or _knows(self.source, REQUEST):
             batches = self._open(bookmark, self.query, sample=sample)
         else:
-            batches = chain.from_iterable(
-                self._open(bookmark, {**self.query, **asked}, sample=sample, window=window)
-                for asked, window in asked_for(partitions)
-            )
+            batches = self._open_for(partitions, bookmark, sample=sample)
         if partitions is not None and self.source.filters_partitions:
             batches = _within(batches, partitions, self.stream)
         yield from batches
+
+    def _open_for(
+        self, partitions: Partitions, bookmark: Bookmark | None, *, sample: bool
+    ) -> Generator[Batch, None, None]:
+        """Read what `load_data` is asked for by its query, once for each span of time and value."""
+        if self.source.filters_partitions:
+            # It gives all its rows each time, and those of no partition are left out behind it.
+            yield from self._open(bookmark, self.query, sample=sample)
+            return
+        for asked, window in asked_for(partitions):
+            yield from self._open(bookmark, {**self.query, **asked}, sample=sample, window=window)
 
     def _open(
         self,
@@ -166,7 +175,7 @@ class StreamRead:
         *,
         sample: bool,
         window: TimeWindow | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Generator[Batch, None, None]:
         source = self._copy_for_this_read(bookmark, query)
         arguments: dict[str, Any] = {
             "stream": CatalogEntry.of(self.stream, selected=True),
@@ -372,12 +381,16 @@ def _start_date(source: Source) -> datetime | None:
     return found
 
 
-def _within(batches: Iterable[Batch], partitions: Partitions, stream: Stream) -> Iterator[Batch]:
-    """Yield batches without the rows that are in none of the partitions."""
-    lenient = replace(partitions, outside="drop")
-    for batch in batches:
-        mask = lenient.inside(batch.to_arrow(stream), stream.name) if len(batch) else None
-        yield batch if mask is None else batch.keep(mask.to_pylist())
+def _within(
+    batches: Generator[Batch, None, None], partitions: Partitions, stream: Stream
+) -> Generator[Batch, None, None]:
+    """Yield batches without the rows that are in other partitions."""
+    with closing(batches):  # at once: it may hold a connection
+        for batch in batches:
+            mask = None
+            if len(batch):
+                mask = partitions.not_elsewhere(batch.to_arrow(stream), stream.name)
+            yield batch if mask is None else batch.keep(mask.to_pylist())
 
 
 def takes_partitions(source: Source) -> bool:

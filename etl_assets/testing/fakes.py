@@ -1,6 +1,5 @@
 """Reads of given rows, and a destination in memory: the other side of what is tested."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,6 @@ from etl_assets.model.stored import Bookmark, SharedState, Stored, StreamState, 
 from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
-NEVER = math.inf
 BATCH_ROWS = 3
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import pytest
 
 from etl_assets import FileSource, Source, Stream
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
-from etl_assets.exceptions import ConfigError, SourceError
+from etl_assets.exceptions import ConfigError, DataError, SourceError
 from etl_assets.model.partitions import Condition, Partition, Partitions, TimeWindow
 from etl_assets.sources.read import StreamRead, takes_partitions
 from etl_assets.sync import sync
@@ -122,6 +123,20 @@ def test_files_are_read_once_and_their_other_rows_left_out(tmp_path: Path) -> No
     wanted = partitions("at", window(*days[:2]), window(*days[2:]))
     found = loaded(source, stream, tmp_path, wanted)
     assert found == {"ids": [2, 7], "read": 2, "outside": 0}
+
+
+def test_a_row_of_a_file_that_is_in_no_partition_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(
+        "id,at\n1,2026-01-02T05:00:00Z\n2,\n3,2026-01-03T05:00:00Z\n"
+    )
+    source = FileSource("shop", str(tmp_path / "orders.csv"), types="infer")
+    stream = source.discover().streams[0].replace(primary_key="id")
+    days = [dt.datetime(2026, 1, day) for day in (2, 3)]  # noqa: DTZ001 - of Berlin
+    wanted = partitions("at", window(*days))
+    with pytest.raises(DataError, match="field 'at': the row is in no partition"):
+        loaded(source, stream, tmp_path, wanted)
+    found = loaded(source, stream, tmp_path, replace(wanted, outside="drop"))
+    assert found == {"ids": [1], "read": 2, "outside": 1}
 
 
 def test_who_can_be_asked_for_a_partition() -> None:

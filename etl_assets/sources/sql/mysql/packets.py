@@ -27,7 +27,6 @@ HEADER_BYTES = 4
 LONGEST_PACKET = 0xFFFFFF
 """A packet of this length goes on in the next one."""
 NULL, TWO_BYTES, THREE_BYTES, EIGHT_BYTES, ERROR = 0xFB, 0xFC, 0xFD, 0xFE, 0xFF
-EIGHT_WIDE = 8
 END_BYTES = 9
 """A packet that begins as a length of eight bytes and is shorter than this ends the rows."""
 
