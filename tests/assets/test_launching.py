@@ -162,6 +162,27 @@ def test_a_backfill_of_each_asset(server: Server) -> None:
 
 
 @pytest.mark.full
+def test_a_backfill_that_refreshes(server: Server) -> None:
+    """By run config or by a tag; a row from before the bookmark shows that all was read anew."""
+    project, key = server.project, "keyed/customers"
+    assert server.ended(server.launch(key)) == "SUCCESS"
+    config = {"ops": {"keyed__customers": {"config": {"full_refresh": True}}}}
+    tags = [{"key": "etl_assets/full_refresh", "value": key}]
+    old = "INSERT INTO customers VALUES (-1, 0)"
+    for change, said, there in (
+        (old, {"runConfigData": config}, True),
+        ("DELETE FROM customers WHERE id = -1", {"tags": tags}, False),
+    ):
+        with project.shop() as shop:
+            shop.execute(change)
+        params = {"assetSelection": [path(key)], "allPartitions": True, **said}
+        asked = server.ask(BACKFILL, params=params)
+        assert asked["__typename"] == "LaunchBackfillSuccess", asked
+        server.run_of("dagster/backfill", asked["backfillId"])
+        assert (-1 in project.ids(key)) is there
+
+
+@pytest.mark.full
 def test_a_run_that_failed_goes_on_from_its_failure(server: Server) -> None:
     """Of a split, the range that was loaded is not read again; streams of one step are read by it again."""
     project = server.project
