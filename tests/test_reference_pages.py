@@ -41,7 +41,8 @@ def modules() -> list[tuple[Path, ast.Module]]:
 
 
 def asks_the_environment(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
+    name = getattr(node, "attr", None) or getattr(node, "id", None)  # `os.environ`, or `environ`
+    return name in {"environ", "getenv", "environb"}
 
 
 def named(tree: ast.Module) -> Iterator[ast.expr]:
@@ -62,17 +63,16 @@ def module_of(path: Path) -> ModuleType:
 
 
 @cache
-def variables() -> set[str]:
+def variables() -> frozenset[str]:
     """Return the names of all variables that the source names where it asks for some."""
     found: set[str] = set()
     for path, tree in modules():
         if not any(asks_the_environment(node) for node in ast.walk(tree)):
             continue
-        texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-        found |= {one for one in texts if isinstance(one, str) and _VARIABLE.fullmatch(one)}
-        if "testing" in path.parts:
-            found -= OF_THE_HARNESS
-    return found - NO_VARIABLES
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        names = {one for one in texts if isinstance(one, str) and _VARIABLE.fullmatch(one)}
+        found |= names - (OF_THE_HARNESS if "testing" in path.parts else set())
+    return frozenset(found - NO_VARIABLES)
 
 
 def in_code(page: str) -> set[str]:
