@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from etl_assets import (
     DuckDBDestination,
     DuckDBIOManager,
     Stream,
+    StreamOptions,
     build_source_sensor,
     build_sync_schedule,
     stream_assets,
@@ -48,7 +50,20 @@ shop, keyed, crm = _source("shop"), _source("keyed"), _source("crm")
 shop_assets = stream_assets(
     shop, destination=DuckDBDestination(str(FOLDER / "lake.duckdb")), options=split
 )
-keyed_assets = stream_assets(keyed, io_manager_key="warehouse", options=split)
+shown = StreamOptions(
+    owners=["team:shop"],
+    tags={"layer": "raw"},
+    pool="shop",
+    deps=["beside"],
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24)),
+    automation_condition=dg.AutomationCondition.any_deps_updated(),
+)
+keyed_assets = stream_assets(
+    keyed,
+    io_manager_key="warehouse",
+    destination_kind="duckdb",
+    options={**split, "customers": shown},
+)
 crm_assets = stream_assets(crm, io_manager_key="warehouse", granularity="source")
 
 

@@ -22,6 +22,7 @@ from tests.assets.launcher import (
     Server,
     path,
     serving,
+    wait_for,
 )
 
 ALL = list(range(ROWS))
@@ -152,6 +153,51 @@ def test_the_schedule(server: Server) -> None:
             assert number in server.project.ids(key)
 
 
+PAGE = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+    groupName kinds pools owners { ... on TeamAssetOwner { team } } tags { key value }
+    dependencyKeys { path } automationCondition { label } internalFreshnessPolicy { __typename }
+    metadataEntries { label } assetMaterializations(limit: 1) { runId metadataEntries { label } } } } }"""
+
+
+TICKS = """query ($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) {
+    ... on Sensor { sensorState { ticks(limit: 1, statuses: [SUCCESS, SKIPPED]) { id } } } } }"""
+
+
+def test_the_page_of_an_asset(server: Server) -> None:
+    """Everything that was said of it is shown before its first run."""
+    shown = server.ask(PAGE, key=path("keyed/customers"))
+    assert shown["groupName"] == "keyed"
+    assert sorted(shown["kinds"]) == ["duckdb", "sqlite"]
+    assert (shown["pools"], shown["owners"]) == (["shop"], [{"team": "shop"}])
+    assert {"key": "layer", "value": "raw"} in shown["tags"]
+    assert shown["dependencyKeys"] == [path("beside")]
+    assert shown["automationCondition"] == {"label": "any_deps_updated"}
+    assert shown["internalFreshnessPolicy"] == {"__typename": "TimeWindowFreshnessPolicy"}
+    told = {one["label"] for one in shown["metadataEntries"]}
+    assert {"dagster/table_name", "dagster/storage_kind", "etl_assets/stream"} <= told
+
+
+@pytest.mark.full
+def test_the_daemon_launches_a_stream_by_its_condition(server: Server) -> None:
+    asked = {**REPOSITORY, "sensorName": "default_automation_condition_sensor"}
+    started = server.ask(SENSOR, selector=asked)
+    assert started["__typename"] == "Sensor", started
+    wait_for(
+        lambda: server.ask(TICKS, selector=asked)["sensorState"]["ticks"],
+        "a first look, as what was there before it is not new",
+    )
+    with server.project.new_row() as number:
+        assert server.ended(server.launch("beside")) == "SUCCESS"
+        launched = server.run_of("dagster/from_automation_condition", "true")
+        server.ask(NO_SENSOR, id=started["sensorState"]["id"])
+        assert server.project.succeeded(launched) == ["keyed__customers"]
+        assert number in server.project.ids("keyed/customers")
+    (event,) = server.ask(PAGE, key=path("keyed/customers"))["assetMaterializations"]
+    assert event["runId"] == launched
+    told = {one["label"] for one in event["metadataEntries"]}
+    assert {"etl_assets/bookmark", "etl_assets/records_loaded", "dagster/column_schema"} <= told
+
+
 @pytest.mark.full
 def test_a_backfill_of_each_asset(server: Server) -> None:
     for key in KEYS:
@@ -159,6 +205,27 @@ def test_a_backfill_of_each_asset(server: Server) -> None:
         asked = server.ask(BACKFILL, params=params)
         assert asked["__typename"] == "LaunchBackfillSuccess", asked
         server.run_of("dagster/backfill", asked["backfillId"])
+
+
+@pytest.mark.full
+def test_a_backfill_that_refreshes(server: Server) -> None:
+    """By run config or by a tag; a row from before the bookmark shows that all was read anew."""
+    project, key = server.project, "keyed/customers"
+    assert server.ended(server.launch(key)) == "SUCCESS"
+    config = {"ops": {"keyed__customers": {"config": {"full_refresh": True}}}}
+    tags = [{"key": "etl_assets/full_refresh", "value": key}]
+    old = "INSERT INTO customers VALUES (-1, 0)"
+    for change, said, there in (
+        (old, {"runConfigData": config}, True),
+        ("DELETE FROM customers WHERE id = -1", {"tags": tags}, False),
+    ):
+        with project.shop() as shop:
+            shop.execute(change)
+        params = {"assetSelection": [path(key)], "allPartitions": True, **said}
+        asked = server.ask(BACKFILL, params=params)
+        assert asked["__typename"] == "LaunchBackfillSuccess", asked
+        server.run_of("dagster/backfill", asked["backfillId"])
+        assert (-1 in project.ids(key)) is there
 
 
 @pytest.mark.full
