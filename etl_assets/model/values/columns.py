@@ -439,22 +439,37 @@ def _without_nan(numbers: list[Any]) -> list[Any]:
 def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
     """Parse ISO 8601 texts in one go; return None when they are not all of one plain kind."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     try:
-        array = array_of(texts, pa.string())
+        return instants_of(array_of(texts, pa.string()))
     except UnicodeEncodeError:
         return None
-    shortest = pc.min(pc.utf8_length(array)).as_py() or 0
+
+
+def instants_of(texts: "pa.Array") -> "pa.Array | None":
+    """Return ISO 8601 texts as timestamps; None when they are not all of one plain kind."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    shortest = pc.min(pc.utf8_length(texts)).as_py() or 0
     if shortest < len("2026-01-01T00:00"):
         return None  # a date alone; Arrow would take it for local midnight
-    for type_ in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
-        try:
-            found = array.cast(type_)
-        except pa.ArrowInvalid:
-            continue
-        return None if is_before_year_one(found) else found
-    return None
+    kinds = (pa.timestamp("us", "UTC"), pa.timestamp("us"))
+    first = texts.drop_null().slice(0, 1)
+    # Each text is of one kind at most. To try the wrong one on all of them takes thirty times as
+    # long as the right one does.
+    found = next((kind for kind in kinds if _cast_or_none(first, kind) is not None), None)
+    moments = None if found is None else _cast_or_none(texts, found)
+    return None if moments is None or is_before_year_one(moments) else moments
+
+
+def _cast_or_none(texts: "pa.Array", type_: "pa.DataType") -> "pa.Array | None":
+    import pyarrow as pa
+
+    try:
+        return texts.cast(type_)
+    except pa.ArrowInvalid:
+        return None
 
 
 def is_before_year_one(times: "pa.Array") -> bool:

@@ -117,7 +117,7 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
 def _column(text: str | None, type_: "pa.DataType", reading: Reading, name: str, rows: int) -> Any:
     """Return what a folder says, once for all rows; a wrong value is refused in each of them."""
 
-    def refuse(_: int, reason: str) -> None:
+    def refuse(_: int, __: str, reason: str) -> None:
         error = reading.error(f"its folder: {reason}.", field=name, value=text)
         for row in range(rows):
             reading.refusals.add(row, error, text)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 import simplejson
 
@@ -19,6 +19,7 @@ from etl_assets.model.values.columns import to_array
 from etl_assets.model.values.numbers import decimal_of
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.text.notation import rewrite_for
+from etl_assets.sources.files.text.typed_columns import typed_at_once
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +30,7 @@ _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 Convert = Callable[[str], Any]
-Refuse = Callable[[int, str], None]
+Refuse = Callable[[int, str, str], None]
 
 
 def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
@@ -48,7 +49,11 @@ def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
 
 
 def typed_column(
-    texts: Sequence[str | None], type_: "pa.DataType", reading: Reading, field: str, refuse: Refuse
+    texts: Union[Sequence[str | None], "pa.Array"],
+    type_: "pa.DataType",
+    reading: Reading,
+    field: str,
+    refuse: Refuse,
 ) -> Any:
     """Return a column of texts as values of a type.
 
@@ -59,15 +64,23 @@ def typed_column(
         type_: The type.
         reading: What is read.
         field: The column's name.
-        refuse: Takes the place of a text that is no value of this type, and why; it is NULL here.
+        refuse: Takes the place of a text that is no value of this type, the text, and why; it is
+            NULL here.
     """
+    import pyarrow as pa
+
     read, rewrite = converter(type_), rewrite_for(reading.options, type_, field)
+    if isinstance(texts, pa.Array) and rewrite is None:
+        found = typed_at_once(texts, type_)
+        if found is not None:
+            return found
+    texts = as_list(texts)
     values: list[Any] = []
     for row, text in enumerate(texts):
         try:
             values.append(read(rewrite(text) if rewrite else text) if text else None)
         except (ValueError, ArithmeticError, RecursionError) as error:
-            refuse(row, _said(error))
+            refuse(row, text or "", _said(error))
             values.append(None)
     convert = partial(_exactly, type_=type_, reading=reading, field=field)
     try:
@@ -75,8 +88,15 @@ def typed_column(
     except DataError:
         bad = refused_by(convert, values)
     for row in bad:
-        refuse(row, f"does not fit {type_}")
+        refuse(row, texts[row] or "", f"does not fit {type_}")
     return convert(without(values, bad))
+
+
+def as_list(texts: Union[Sequence[str | None], "pa.Array"]) -> Sequence[str | None]:
+    """Return the texts of a column one by one."""
+    import pyarrow as pa
+
+    return texts.to_pylist() if isinstance(texts, pa.Array) else texts
 
 
 def _exactly(values: list[Any], *, type_: "pa.DataType", reading: Reading, field: str) -> Any:

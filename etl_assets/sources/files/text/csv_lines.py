@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from etl_assets.sources.files.options import Reading
-from etl_assets.sources.files.text.lines import TableLines
+from etl_assets.sources.files.text.lines import START_OF_FILE, Start, TableLines
 
 _SAID = re.compile(r"sep=(?P<delimiter>.)(\r\n|\n|\r)?")
 """The first line by which Excel is told the delimiter; it is no row of the table."""
@@ -20,18 +20,26 @@ class CsvLines(TableLines):
     Args:
         binary: The bytes.
         reading: What is read.
+        start: Where in the file the bytes begin.
     """
 
-    def __init__(self, binary: io.BufferedReader, reading: Reading) -> None:
-        super().__init__(binary, reading)
+    def __init__(
+        self, binary: io.BufferedReader, reading: Reading, start: Start = START_OF_FILE
+    ) -> None:
+        super().__init__(binary, reading, start)
         escape = reading.options.escape
         self._escape = "" if escape is None or escape == reading.options.quote else escape
         self._pairs = re.compile(f"{re.escape(self._escape)}(\\r\n|.)", re.DOTALL)
-        first = next(self._table, None)
+        first = next(self._table, None) if start.after == 0 else None
         said = _SAID.fullmatch(first[1]) if first else None
         self.said_delimiter = said["delimiter"] if said else None
         if first and not said:
             self._table = chain([first], self._table)
+
+    @property
+    def passed(self) -> int:
+        """The number of lines before the table."""
+        return self._reading.options.skip_rows + (self.said_delimiter is not None)
 
     @property
     def escape(self) -> str | None:

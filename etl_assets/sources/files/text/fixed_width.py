@@ -8,7 +8,7 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.sources.files.content import content
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.text.lines import TableLines
-from etl_assets.sources.files.text.tables import Chunk, Rows, properties_of, text_tables
+from etl_assets.sources.files.text.tables import Chunk, RowChunk, Rows, properties_of, text_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +89,7 @@ def fixed_width_chunks(reading: Reading) -> Iterator[Chunk]:
     options = reading.options
     spans = _spans(reading)
     with content(reading) as binary:
-        chunk, size, is_first = Chunk(list(spans)), 0, True
+        chunk, size, is_first = RowChunk(list(spans)), 0, True
         for number, text in _rows(TableLines(binary, reading), reading):
             cells = _cells(text, spans, number, reading)
             if is_first and cells == list(spans):
@@ -101,7 +101,7 @@ def fixed_width_chunks(reading: Reading) -> Iterator[Chunk]:
             size += len(text)
             if len(chunk.rows) >= options.batch_rows or size >= options.batch_bytes:
                 yield chunk
-                chunk, size = Chunk(list(spans)), 0
+                chunk, size = RowChunk(list(spans)), 0
         yield chunk
 
 

@@ -345,6 +345,16 @@ def _integral(texts: "pa.Array | pa.ChunkedArray") -> bool:
     return bool(pc.all(pc.match_substring_regex(texts, _WHOLE)).as_py())
 
 
+def are_exact_doubles(texts: "pa.Array") -> bool:
+    """Return whether each number, written without an exponent, is that of a double's shortest text.
+
+    NULL is passed over.
+    """
+    import pyarrow.compute as pc
+
+    return _exact(texts.filter(pc.greater(pc.binary_length(texts), SURE_DIGITS)))
+
+
 def _exact(texts: "pa.Array | pa.ChunkedArray") -> bool:
     """Return whether each number is that of the shortest text of a double."""
     import pyarrow as pa

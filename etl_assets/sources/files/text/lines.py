@@ -3,6 +3,7 @@
 import io
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.text.encoding import (
@@ -13,6 +14,23 @@ from etl_assets.sources.files.text.encoding import (
 )
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where in a file its lines begin.
+
+    Args:
+        after: The number of lines before them.
+        encoding: The encoding, where an earlier part of the file has told it; None at the start of
+            a file, whose first bytes may tell.
+    """
+
+    after: int = 0
+    encoding: str | None = None
+
+
+START_OF_FILE = Start()
+
+
 class Lines:
     """The lines of a text file, with their ends; iterate once.
 
@@ -21,19 +39,25 @@ class Lines:
 
     `number` is that of the last line given, `began` that of the first one of a row. `used` counts
     characters, and whoever has taken a whole row sets it to 0: a row that goes on and on is an
-    error before it fills the memory.
+    error before it fills the memory. `feeds` counts the lines that end in a line feed.
 
     Args:
         binary: The bytes.
         reading: What is read.
+        start: Where in the file the bytes begin.
     """
 
-    def __init__(self, binary: io.BufferedReader, reading: Reading) -> None:
-        self.encoding = encoding_of(binary.peek(SIGNATURE_BYTES)[:SIGNATURE_BYTES], reading)
+    def __init__(
+        self, binary: io.BufferedReader, reading: Reading, start: Start = START_OF_FILE
+    ) -> None:
+        self.encoding = start.encoding or encoding_of(
+            binary.peek(SIGNATURE_BYTES)[:SIGNATURE_BYTES], reading
+        )
         # A signature is no text; later on U+FEFF is a character as any other.
         self._text = io.TextIOWrapper(binary, self.encoding, "strict", newline="")
         self._reading = reading
-        self.number = self.began = self._before = 0
+        self.number = self.began = self._before = start.after
+        self.feeds = 0
         self.used = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -64,7 +88,7 @@ class Lines:
         """
         limit = self._reading.options.max_row_bytes
         read = self._text.readline
-        number, before = 0, ""
+        number, before = self.number, ""
         while True:
             try:
                 line = read(limit + 1)
@@ -75,6 +99,7 @@ class Lines:
             if line != "\r\n" or not before.endswith("\r"):
                 number += 1
             before = line
+            self.feeds += line.endswith("\n")
             if "\0" in line:
                 raise self._reading.error(
                     "holds a NUL byte.", number, hint=encoding_hint(self._reading, nul=True)
@@ -90,10 +115,13 @@ class TableLines(Lines):
     Args:
         binary: The bytes.
         reading: What is read; its options say what is passed over.
+        start: Where in the file the bytes begin.
     """
 
-    def __init__(self, binary: io.BufferedReader, reading: Reading) -> None:
-        super().__init__(binary, reading)
+    def __init__(
+        self, binary: io.BufferedReader, reading: Reading, start: Start = START_OF_FILE
+    ) -> None:
+        super().__init__(binary, reading, start)
         self._table = self._of_table()
 
     def _numbered(self) -> Iterator[tuple[int, str]]:

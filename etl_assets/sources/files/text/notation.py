@@ -181,18 +181,18 @@ def rewrite_for(options: "Notation", type_: "pa.DataType", field: str) -> Rewrit
     return None
 
 
-def inferred_texts(
-    options: "Notation", texts: Sequence[str | None], field: str
-) -> Sequence[str | None]:
-    """Return texts in the forms that types are inferred of.
+def inferred_rewrite(
+    options: "Notation", field: str
+) -> Callable[[Sequence[str | None]], Sequence[str | None]] | None:
+    """Return what gives the texts of a field in the forms that types are inferred of.
 
-    What is not written as the options say is a text.
+    What is not written as the options say is a text. None where they say nothing.
     """
     number = number_rewrite(options)
     formats = formats_of(options, field)
     if number is None and not formats:
-        return texts
-    return [_inferred(text, number, formats) if text else text for text in texts]
+        return None
+    return lambda texts: [_inferred(text, number, formats) if text else text for text in texts]
 
 
 _TEXT = "text"

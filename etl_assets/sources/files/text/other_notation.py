@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.sources.files.text.inference import Seen, as_texts, look
-from etl_assets.sources.files.text.notation import inferred_texts
+from etl_assets.sources.files.text.notation import inferred_rewrite
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,4 +117,6 @@ def _told(options: Mapping[str, Any]) -> str:
 def _read(
     added: Mapping[str, Any], texts: list[Any], options: "FileOptions", name: str, before: Seen
 ) -> Seen:
-    return before.joined(look(as_texts(inferred_texts(replace(options, **added), texts, name))))
+    rewrite = inferred_rewrite(replace(options, **added), name)
+    rewritten = texts if rewrite is None else rewrite(texts)
+    return before.joined(look(as_texts(rewritten)))

@@ -3,22 +3,44 @@
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from etl_assets.model.schema.json_schema import from_arrow
 from etl_assets.model.values.arrays import array_of
 from etl_assets.sources.files.options import Reading
-from etl_assets.sources.files.text.cells import declared_types, typed_column
-from etl_assets.sources.files.text.notation import inferred_texts, types_by_format
+from etl_assets.sources.files.text.cells import as_list, declared_types, typed_column
+from etl_assets.sources.files.text.notation import inferred_rewrite, types_by_format
 from etl_assets.sources.files.text.typing import converted, parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
+Texts = Union[Sequence[str | None], "pa.Array"]
+"""The cells of a column."""
+
+
+class Chunk(Protocol):
+    """Some rows of a file."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Those of the columns."""
+
+    @property
+    def lines(self) -> Sequence[int]:
+        """On which line each row begins."""
+
+    def columns(self, nulls: frozenset[str]) -> Iterator[tuple[str, Texts]]:
+        """Yield names and texts, column by column; texts that are in `nulls` are None."""
+
+    def clear(self) -> None:
+        """Let go of the texts."""
+
+
 @dataclass
-class Chunk:
-    """Some rows of a file.
+class RowChunk:
+    """Rows that were read one by one.
 
     Args:
         names: Of the columns.
@@ -30,7 +52,7 @@ class Chunk:
     rows: list[list[Any]] = field(default_factory=list)
     lines: "array[int]" = field(default_factory=lambda: array("q"))
 
-    def columns(self, nulls: frozenset[str]) -> Iterator[tuple[str, Sequence[str | None]]]:
+    def columns(self, nulls: frozenset[str]) -> Iterator[tuple[str, Texts]]:
         """Yield names and texts, column by column."""
         columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.names)
         for name, texts in zip(self.names, columns, strict=True):
@@ -38,6 +60,46 @@ class Chunk:
                 yield name, [None if text in nulls else text for text in texts]
             else:
                 yield name, texts
+
+    def clear(self) -> None:
+        """Let go of the rows; not of their lines."""
+        self.rows.clear()
+
+
+@dataclass
+class ColumnChunk:
+    """Rows that were read as columns.
+
+    Args:
+        names: Of all columns.
+        texts: The columns that are read.
+        lines: On which line each row begins.
+    """
+
+    names: Sequence[str]
+    texts: "pa.Table | None"
+    lines: Sequence[int]
+
+    def columns(self, nulls: frozenset[str]) -> Iterator[tuple[str, Texts]]:
+        """Yield names and texts, column by column; of columns that are not read there are none."""
+        if self.texts is None:
+            return
+        for name, column in zip(self.texts.column_names, self.texts.columns, strict=True):
+            texts = column.combine_chunks()
+            yield name, _without(nulls, texts) if nulls else texts
+
+    def clear(self) -> None:
+        """Let go of the texts."""
+        self.texts = None
+
+
+def _without(nulls: frozenset[str], texts: "pa.Array") -> "pa.Array":
+    """Return texts with NULL in the place of some."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_null = pc.is_in(texts, pa.array(sorted(nulls), pa.string()))
+    return pc.if_else(is_null, pa.scalar(None, pa.string()), texts)
 
 
 Chunks = Callable[[Reading], Iterator[Chunk]]
@@ -60,7 +122,7 @@ def text_tables(
     for chunk in chunks(reading):
         table, lines = _table(chunk, types, reading), chunk.lines
         # before the next ones are read: the texts take several times what the table does
-        chunk.rows.clear()
+        chunk.clear()
         yield table, lines
 
 
@@ -90,8 +152,6 @@ def text_columns(
     Raises:
         DataError: The file is not what it should be; names file and line.
     """
-    import pyarrow as pa
-
     declared = (reading.stream.schema or {}).get("properties") or {}
     # What the catalog says to be text, stays text.
     said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"} | {
@@ -106,9 +166,7 @@ def text_columns(
         if not names:
             return
         columns = dict(chunk.columns(frozenset(reading.options.null_values)))
-        written = {
-            name: array_of(texts, pa.string()) for name, texts in columns.items() if name in names
-        }
+        written = {name: as_array(texts) for name, texts in columns.items() if name in names}
         yield (
             {name: _plain(columns[name], one, reading, name) for name, one in written.items()},
             written,
@@ -127,11 +185,9 @@ def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "
             columns[name] = _inferred(texts, chunk.lines, reading, name)
             continue
 
-        def refuse(
-            row: int, reason: str, name: str = name, texts: Sequence[str | None] = texts
-        ) -> None:
-            told = reading.error(f"{reason}.", chunk.lines[row], field=name, value=texts[row] or "")
-            reading.refusals.add(row, told, texts[row])
+        def refuse(row: int, text: str, reason: str, name: str = name) -> None:
+            told = reading.error(f"{reason}.", chunk.lines[row], field=name, value=text)
+            reading.refusals.add(row, told, text)
 
         columns[name] = typed_column(texts, types[name], reading, name, refuse)
     if not any(isinstance(column, list) for column in columns.values()):
@@ -143,7 +199,7 @@ def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "
 
 
 def _inferred(
-    texts: Sequence[str | None], lines: Sequence[int], reading: Reading, name: str
+    texts: Texts, lines: Sequence[int], reading: Reading, name: str
 ) -> "pa.Array | pa.ChunkedArray | list[Any]":
     """Return a column of the inferred type.
 
@@ -151,7 +207,7 @@ def _inferred(
     """
     import pyarrow as pa
 
-    written = array_of(texts, pa.string())
+    written = as_array(texts)
     type_ = reading.inferred.types.get(name)
     if type_ is None or pa.types.is_string(type_):
         return written
@@ -167,17 +223,22 @@ def _inferred(
         return converted(plain, type_, signs_zeros=reading.inferred.signs_zeros)
     except pa.ArrowInvalid as error:  # the file was another one when it was looked at
         message = f"does not fit {type_}, which was inferred: {error}."
-        raise reading.error(message, lines[0], field=name, value=str(texts[0])) from error
+        raise reading.error(message, lines[0], field=name, value=str(as_list(texts)[0])) from error
 
 
 def _plain(
-    texts: Sequence[str | None], written: "pa.Array | pa.ChunkedArray", reading: Reading, name: str
+    texts: Texts, written: "pa.Array | pa.ChunkedArray", reading: Reading, name: str
 ) -> "pa.Array | pa.ChunkedArray":
     """Return texts in the forms that types are inferred from; as written if no option says more."""
+    rewrite = inferred_rewrite(reading.options, name)
+    return written if rewrite is None else as_array(rewrite(as_list(texts)))
+
+
+def as_array(texts: Texts) -> "pa.Array | pa.ChunkedArray":
+    """Return the texts of a column as an array."""
     import pyarrow as pa
 
-    plain = inferred_texts(reading.options, texts, name)
-    return written if plain is texts else array_of(plain, pa.string())
+    return texts if isinstance(texts, pa.Array) else array_of(texts, pa.string())
 
 
 def _by_format(reading: Reading) -> dict[str, "pa.DataType"]:
