@@ -100,7 +100,8 @@ def source_asset(
         hooks=settings.hooks,
         backfill_policy=settings.backfill_policy,
     )(bound(materialize, by_output))
-    return with_own_name(made)
+    own = with_own_name(made)
+    return dg.with_resources([own], settings.resources)[0] if settings.resources else own
 
 
 def _destination(manager: Any) -> Destination:

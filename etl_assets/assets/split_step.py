@@ -14,7 +14,7 @@ import dagster as dg
 from typing_extensions import override
 
 from etl_assets.assets.bindings import Binding, bound, same_name
-from etl_assets.assets.config import SyncConfig, names_of, refreshed_by_tag
+from etl_assets.assets.config import SYNC_CONFIG_SCHEMA, SyncConfig, names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import output_mapping
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.names import op_name
@@ -229,7 +229,7 @@ def split_asset(
         keys_by_input_name=upstream,
         keys_by_output_name={OUTPUT: spec.key},
         specs=[spec],
-        resource_defs={KEYS: _KEYS_RESOURCE},
+        resource_defs={KEYS: _KEYS_RESOURCE, **settings.resources},
         hook_defs=settings.hooks,
     )
 
@@ -266,7 +266,7 @@ def _as_one(
             for one in upstream
         ],
         output_mappings=[output_mapping(OUTPUT, publish.name, key)],
-        config=dg.ConfigMapping(config_fn=to_steps, config_schema=SyncConfig.to_config_schema()),
+        config=dg.ConfigMapping(config_fn=to_steps, config_schema=SYNC_CONFIG_SCHEMA),
     )
 
 
