@@ -80,7 +80,7 @@ class _Call:
 
     def bind(self, stream: Stream) -> Binding:
         own = self.options.get(stream.full_name) or self.options.get(stream.name)
-        options = (own or StreamOptions()).over(self.defaults)
+        options = self.defaults if own is None else own.over(self.defaults)
         stream = options.applied_to(stream)
         can = self.destination.capabilities if self.destination else None
         return Binding(
@@ -114,7 +114,7 @@ class _Call:
         for one in bindings:
             by_default = self.table(one)
             is_hashed = tables.get(one.stream.key, by_default) != by_default
-            told_apart.append(replace(one, hashed=is_hashed))
+            told_apart.append(replace(one, hashed=True) if is_hashed else one)
         return told_apart
 
     def spec(self, binding: Binding, upstream: dg.AssetKey | None = None) -> dg.AssetSpec:

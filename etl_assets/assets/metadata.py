@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -219,14 +220,20 @@ def declared_table_schema(
 
 
 def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
-    keyed = column.name in stream.primary_key
+    name = column.name
+    return _shown_column(column, keyed=name in stream.primary_key, bookmark=name in stream.cursor)
+
+
+@lru_cache(maxsize=1000)
+def _shown_column(column: Column, *, keyed: bool, bookmark: bool) -> dg.TableColumn:
+    """Return a column as the UI shows it: one object for the tables of all streams that have it."""
     description = column.description or ""
     if column.name != column.physical and repr(column.name) not in description:
         description = f"{description} Field {column.name!r} of the source.".strip()
     tags = {}
     if keyed:
         tags["primary_key"] = ""
-    if column.name in stream.cursor:
+    if bookmark:
         tags["bookmark"] = ""
     return dg.TableColumn(
         name=column.physical,

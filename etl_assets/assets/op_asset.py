@@ -1,4 +1,4 @@
-"""The asset of one stream whose step is one op, put together from what the ops of all streams share.
+"""The asset of one stream whose step is one op, put together from what all such ops share.
 
 Dagster's decorators look at the arguments of each function, and infer the schema of its config, for
 each asset anew. Of thousands of streams that would be most of what loading them costs.
