@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets.assets.bindings import Binding, same_name
+from etl_assets.assets.bindings import Binding, refuse_same_names
 from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import output_context
@@ -16,7 +16,6 @@ from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import Output
 from etl_assets.assets.metadata import log_changes
 from etl_assets.assets.op_asset import OUTPUT, op_asset
-from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.assets.steps import StepSettings
 from etl_assets.assets.stream_checks import (
     check_specs,
@@ -37,8 +36,7 @@ def checked_asset(
 
     def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
         with Edge(settings.retry_policy, context.retry_number):
-            for other in same_name(context, binding):
-                raise two_of_one_name(binding, other)
+            refuse_same_names(context, [binding])
             yield from _load(context, config, binding, io_manager_key)
 
     return op_asset(

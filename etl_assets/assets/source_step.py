@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.bindings import Binding, bound, refuse_same_names
 from etl_assets.assets.bookmarks import newest_bookmark, newest_shared_bookmark
 from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SourceSyncConfig, matches, names_of, refreshed_by_tag
@@ -141,8 +141,7 @@ class _Step:
             return
         for binding in wanted.values():
             refuse_checks(binding, self.destination)
-            for other in same_name(context, binding):
-                raise two_of_one_name(binding, other)
+        refuse_same_names(context, wanted.values())
         observer = self._observer(wanted)
         outcomes = self._outcomes(wanted, observer)
         with observer:
@@ -335,16 +334,3 @@ class _Step:
 
 def _by_stream(wanted: Mapping[dg.AssetKey, Binding]) -> dict[StreamKey, dg.AssetKey]:
     return {binding.stream.key: key for key, binding in wanted.items()}
-
-
-def two_of_one_name(binding: Binding, other: Binding) -> ConfigError:
-    """Return the error for two different sources of one name in a repository.
-
-    They would share state and tables.
-    """
-    return ConfigError(
-        f"Two sources are named {binding.source_name!r}: {other.source!r} and {binding.source!r}, "
-        f"and both have the stream {binding.stream.full_name!r}.",
-        hint="Give one of them another name: it is the key of the stored state.",
-        stream=binding.stream.name,
-    )

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple, TypeGuard
 import dagster as dg
 from typing_extensions import override
 
-from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.bindings import Binding, bound, refuse_same_names
 from etl_assets.assets.config import SYNC_CONFIG_SCHEMA, SyncConfig, names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import output_mapping
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.names import op_name
 from etl_assets.assets.observer import RunObserver
 from etl_assets.assets.options import Writing
-from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.assets.steps import StepSettings
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
@@ -285,8 +284,7 @@ class _Steps:
         There are none where the stream is to be synced by the last step, as any other is.
         """
         binding = self.binding
-        for other in same_name(context, binding):
-            raise two_of_one_name(binding, other)
+        refuse_same_names(context, [binding])
         database = self._database(context)
         read, writing = binding.read(config), binding.writing
         drop_split(database, read.source_name, read.stream)

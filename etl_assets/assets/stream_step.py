@@ -5,13 +5,13 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets.assets.bindings import Binding, same_name
+from etl_assets.assets.bindings import Binding, refuse_same_names
 from etl_assets.assets.checked_step import checked_asset
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.op_asset import OUTPUT, op_asset
 from etl_assets.assets.partition_checks import check_one_definition
-from etl_assets.assets.source_step import source_asset, two_of_one_name
+from etl_assets.assets.source_step import source_asset
 from etl_assets.assets.split_step import check_splits, split_asset
 from etl_assets.assets.steps import StepSettings
 from etl_assets.assets.stream_checks import checks_of, refuse_checks
@@ -66,14 +66,8 @@ def _asset(
 
     def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
         with Edge(settings.retry_policy, context.retry_number):
-            _check_name(context, binding)
+            refuse_same_names(context, [binding])
             read = binding.read(config)
         yield dg.Output(read, OUTPUT)
 
     return op_asset(materialize, binding, spec, io_manager_key, settings)
-
-
-def _check_name(context: dg.AssetExecutionContext, binding: Binding) -> None:
-    """Refuse two sources of one name in a repository: they would share state and tables."""
-    for other in same_name(context, binding):
-        raise two_of_one_name(binding, other)
