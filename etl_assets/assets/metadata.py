@@ -95,11 +95,18 @@ def sync_metadata(result: SyncResult, stream: Stream, destination: str) -> dict[
     loaded = list(result.partition_rows)
     previous = None
     if result.bookmark_previous is not None:
-        previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
+        previous = to_metadata(
+            result.bookmark_previous, show_with=show_with, may_cut=True, shared=result.shared
+        )
     shown = SyncMetadata(
         # Where the destination keeps no state, the next run begins from this very value, and knows
         # the rows at it by the boundary.
-        bookmark=to_metadata(result.bookmark, show_with=show_with, may_cut=not at_least_once),
+        bookmark=to_metadata(
+            result.bookmark,
+            show_with=show_with,
+            may_cut=not at_least_once,
+            shared=result.shared,
+        ),
         bookmark_previous=previous,
         bookmark_skipped=dg.JsonMetadataValue(result.skipped) if result.skipped else None,
         bookmark_scope="source" if result.shared else None,

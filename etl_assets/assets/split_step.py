@@ -23,13 +23,6 @@ from etl_assets.assets.options import Writing
 from etl_assets.assets.steps import StepSettings
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
-from etl_assets.destinations.database.split import (
-    drop_split,
-    plan_split,
-    planned_split,
-    publish_split,
-    table_exists,
-)
 from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_start, strategy_of
 from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
@@ -283,6 +276,8 @@ class _Steps:
 
         There are none where the stream is to be synced by the last step, as any other is.
         """
+        from etl_assets.destinations.database.split import drop_split, plan_split, table_exists
+
         binding = self.binding
         refuse_same_names(context, [binding])
         database = self._database(context)
@@ -323,6 +318,8 @@ class _Steps:
 
     def load_range(self, context: dg.AssetExecutionContext, key: str) -> None:
         """Read one range into its staging table, whatever an earlier attempt has left there."""
+        from etl_assets.destinations.database.split import planned_split
+
         binding, database = self.binding, self._database(context)
         load_id, _, number = key.rpartition("_")
         whole = binding.read(SyncConfig())
@@ -397,6 +394,8 @@ def published(
         result.records_read = result.records_loaded = result.rows_in_table = previous.rows_in_table
         result.last_changed_by = previous.changed_by
         return result
+    from etl_assets.destinations.database.split import publish_split
+
     plan, committed = publish_split(destination, load)
     result.account(committed)
     result.records_read = committed.rows_loaded

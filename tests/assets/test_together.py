@@ -452,7 +452,7 @@ def test_two_sources_of_one_name_are_told_apart(log: Log, warehouse: DuckDBDesti
 
     context: Any = Running
     binding = bindings_of([moved])[dg.AssetKey(["raw", "log", "a"])]
-    with pytest.raises(ConfigError, match="Two sources are named 'log'.* have the stream 'a'"):
+    with pytest.raises(ConfigError, match=r"Two sources are named 'log'.* have the stream 'a'"):
         refuse_same_names(context, [binding])
 
 
