@@ -227,11 +227,8 @@ class _Step:
 
     def _selected(self) -> dict[dg.AssetKey, Binding]:
         keys = self.context.assets_def.keys_by_output_name  # of a subset: those that are selected
-        return {
-            key: self.by_output[output]
-            for output, key in keys.items()
-            if key in self.context.selected_asset_keys
-        }
+        selected = self.context.selected_asset_keys
+        return {key: self.by_output[output] for output, key in keys.items() if key in selected}
 
     def _without_those_done(
         self, selected: Mapping[dg.AssetKey, Binding]
@@ -311,7 +308,8 @@ class _Step:
         changed_by = result.last_changed_by
         table = self._table(binding)
         metadata = event_metadata(log, self.destination, result, outcome.stream, table)
-        definition = self.context.assets_def.metadata_by_key.get(key, {})
+        # Not by `metadata_by_key`, which Dagster makes anew, of all assets of the step, for each.
+        definition = self.context.assets_def.specs_by_key[key].metadata
         with decoration(log, "Describing where the columns come from"):
             own = self.destination.own_columns
             metadata |= lineage_metadata(definition, result.columns, own)
