@@ -68,7 +68,7 @@ class TestWhatIsShared:
     def test_all_ops_have_one_config_schema_and_one_destination(
         self, warehouse: DuckDBDestination
     ) -> None:
-        options = {
+        options: dict[str, dict[str, Any]] = {
             "stream_1": {"checks": [checks.unique_key()]},
             "stream_2": {"split": 2},
         }
