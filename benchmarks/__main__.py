@@ -118,13 +118,14 @@ def sizes_table(name: str, rounds: int, *, quick: bool) -> list[str]:
     if not work.sizes:
         return []
     others = [*work.beside, BY_HAND]
-    columns = [work.title, *others, OURS, f"{OURS} : {BY_HAND}", "target"]
+    columns = [work.title, f"{OURS} : {BY_HAND}", "target", *others, OURS]
     columns += [f"MB, {one}" for one in (BY_HAND, OURS) if work.written is not None]
     lines = ["", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     for size in work.sizes[: 1 if quick else None]:
         one = measured(name, rounds, [], quick=quick, rows=size)
-        cells = [f"{size:,}", *(f"{one.figures[who]:.2f} s" for who in (*others, OURS))]
-        cells += [f"{one.figures[OURS] / one.figures[BY_HAND]:.2f}", f"{work.target or 0:.2f}"]
+        cells = [f"{size:,}", f"{one.figures[OURS] / one.figures[BY_HAND]:.2f}"]
+        cells += ["-" if work.target is None else f"{work.target:.2f}"]
+        cells += [f"{one.figures[who]:.2f} s" for who in (*others, OURS)]
         cells += [f"{one.written[who] / 1e6:.2f}" for who in (BY_HAND, OURS) if one.written]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
