@@ -52,14 +52,21 @@ def main() -> int:
     compileall.compile_dir("benchmarks", quiet=2)
     lines = [machine(beside), "", f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}"]
     print("\n".join(lines))
-    results = []
+    results: list[Measured] = []
+    asked_works = asked.works or works.names()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the databases are dropped then too
     with servers.databases():
-        for name in asked.works or works.names():
+        for name in asked_works:
+            if works.work(name).sizes:
+                continue
             result = measured(name, 1 if asked.quick else asked.rounds, beside, quick=asked.quick)
             results.append(result)
             lines.append(f"| {' | '.join(row(result))} |")
             print(lines[-1], flush=True)
+        for name in asked_works:
+            table = sizes_table(name, 1 if asked.quick else asked.rounds, quick=asked.quick)
+            print("\n".join(table), flush=True)
+            lines += table
     found = findings(results)
     print("\n".join(found))
     if asked.into is not None:
@@ -103,6 +110,25 @@ def row(result: Measured) -> list[str]:
         target,
     ]
     return [work.title, *cells, *(figure(peer) for peer in peers.PEERS)]
+
+
+def sizes_table(name: str, rounds: int, *, quick: bool) -> list[str]:
+    """Measure a work at each of its sizes, and give the lines of its table; none if it has no sizes."""
+    work = works.work(name)
+    if not work.sizes:
+        return []
+    others = [*work.beside, BY_HAND]
+    columns = [work.title, f"{OURS} : {BY_HAND}", "target", *others, OURS]
+    columns += [f"MB, {one}" for one in (BY_HAND, OURS) if work.written is not None]
+    lines = ["", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    for size in work.sizes[: 1 if quick else None]:
+        one = measured(name, rounds, [], quick=quick, rows=size)
+        cells = [f"{size:,}", f"{one.figures[OURS] / one.figures[BY_HAND]:.2f}"]
+        cells += ["-" if work.target is None else f"{work.target:.2f}"]
+        cells += [f"{one.figures[who]:.2f} s" for who in (*others, OURS)]
+        cells += [f"{one.written[who] / 1e6:.2f}" for who in (BY_HAND, OURS) if one.written]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def findings(results: list[Measured]) -> list[str]:

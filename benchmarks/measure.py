@@ -40,6 +40,7 @@ class Measured:
         peaks: The same in MB, where memory was looked at.
         wrong: By candidate, what is wrong with what it loaded, or why it loaded nothing.
         types: By candidate, the columns whose type is not that of the load by hand.
+        written: The bytes that each candidate has made, where it is about that.
         skipped: Why it was not measured.
     """
 
@@ -48,11 +49,14 @@ class Measured:
     peaks: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
 
 
-def measured(name: str, rounds: int, beside: list[str], *, quick: bool) -> Measured:
-    """Measure a work, with the peers of `beside` that do it."""
+def measured(
+    name: str, rounds: int, beside: list[str], *, quick: bool, rows: int | None = None
+) -> Measured:
+    """Measure a work, with the peers of `beside` that do it; with so many rows, if that is given."""
     work = works.work(name)
     result = Measured(work)
     result.skipped = (
@@ -65,7 +69,9 @@ def measured(name: str, rounds: int, beside: list[str], *, quick: bool) -> Measu
         servers.emptied(server)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            _Measuring(name, result, Path(folder), str(work.rows[quick]), beside).measure(
+            asked = work.rows[quick] if rows is None else rows
+            taking_part = [*beside, *work.beside]
+            _Measuring(name, result, Path(folder), str(asked), taking_part).measure(
                 min(rounds, work.rounds)
             )
     finally:
@@ -107,6 +113,8 @@ class _Measuring:
             if costs:
                 self.result.figures[one] = statistics.median(cost.seconds for cost in costs)
                 self.result.peaks[one] = statistics.median(cost.peak for cost in costs)
+            if self.work.written is not None:
+                self.result.written[one] = self.work.written(self.folder, one)
         self._compare()
 
     def _round(self, one: str) -> None:

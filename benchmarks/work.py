@@ -113,6 +113,9 @@ class Work:
             by hand), or `memory` (those MB instead).
         target: What ours is to stay below, as shown.
         rounds: Rounds at most.
+        sizes: Measure it with each of these numbers of rows, for a table of its own.
+        beside: Candidates of ours, for that table, beside `by hand` and `ours`.
+        written: Gives how many bytes a candidate has made in `before`, for that table.
     """
 
     title: str
@@ -131,6 +134,9 @@ class Work:
     shown: Literal["ratio", "beyond", "memory"] = "ratio"
     target: float | None = None
     rounds: int = 99
+    sizes: tuple[int, ...] = ()
+    beside: tuple[str, ...] = ()
+    written: Callable[[Path, str], int] | None = None
 
 
 def imported(*names: str) -> None:

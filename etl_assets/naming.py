@@ -22,6 +22,8 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 def normalise(name: str) -> str:
     """Return PyAirbyte's form of a name: `Order-ID` is `order_id`, `2x` is `_2x`."""
+    if _PLAIN_WORD.fullmatch(name):  # as most names are
+        return name
     text = "".join(one if one.isalnum() or one == "_" else "_" for one in name.lower())
     if not text:
         return "_"

@@ -1,6 +1,6 @@
 """The source and stream an asset of ours was made of, kept on the function that materializes it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -126,16 +126,23 @@ def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
     return found
 
 
-def same_name(context: dg.AssetExecutionContext, binding: Binding) -> Iterator[Binding]:
-    """Yield the bindings in the same definitions that clash with this one.
+def refuse_same_names(context: dg.AssetExecutionContext, bindings: Iterable[Binding]) -> None:
+    """Refuse two different sources of one name in a repository: they would share state and tables.
 
-    Their source name and stream are the same, but their source is a different one.
+    Args:
+        context: Of a step.
+        bindings: Of the streams that the step loads; all others are looked through once.
+
+    Raises:
+        ConfigError: Names both sources.
     """
+    by_name = {(one.source_name, one.stream.key): one for one in bindings}
     for other in bindings_of(assets_of_repository(context)).values():
-        if (
-            other.source_name == binding.source_name
-            and other.stream.key == binding.stream.key
-            and other.source is not binding.source
-            and not alike(other.source, binding.source)
-        ):
-            yield other
+        binding = by_name.get((other.source_name, other.stream.key))
+        if binding is not None and not alike(other.source, binding.source):
+            raise ConfigError(
+                f"Two sources are named {binding.source_name!r}: {other.source!r} and "
+                f"{binding.source!r}, and both have the stream {binding.stream.full_name!r}.",
+                hint="Give one of them another name: it is the key of the stored state.",
+                stream=binding.stream.name,
+            )

@@ -24,6 +24,8 @@ LOAD_ID = "etl_assets/load_id"
 
 MAX_BYTES = 64 * 1024
 """A larger bookmark is shown by its digest, where the destination keeps the bookmark itself."""
+MAX_SHARED_BYTES = 4 * 1024
+"""The same for the state of a whole source, which is in the event of each of its streams."""
 MAX_SHOWN_BYTES = 4 * 1024
 BookmarkMetadata = dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue
 DIGEST = "etl_assets_bookmark_sha256"
@@ -43,7 +45,9 @@ class ShownBookmark:
     whole: bool = True
 
 
-def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> BookmarkMetadata:
+def to_metadata(
+    bookmark: Bookmark | None, *, show_with: str, may_cut: bool, shared: bool = False
+) -> BookmarkMetadata:
     """Return a bookmark as JSON for people to read, without the hashes of the rows at it.
 
     Where JSON of the UI would round a number, it is exact text.
@@ -52,13 +56,14 @@ def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> 
         bookmark: The bookmark.
         show_with: The command that shows the whole of it.
         may_cut: The destination keeps it, so a large one may be a digest here.
+        shared: It is the state of a whole source.
     """
     if bookmark is None:
         return dg.NullMetadataValue()
     bookmark = {name: value for name, value in bookmark.items() if name != BOUNDARY}
     text = to_json(bookmark)
     size = len(text.encode("utf-8", "surrogatepass"))
-    if may_cut and size > MAX_BYTES:
+    if may_cut and size > (MAX_SHARED_BYTES if shared else MAX_BYTES):
         return dg.JsonMetadataValue(_digest(bookmark, text, size, show_with))
     plain = simplejson.loads(text)
     return dg.JsonMetadataValue(plain) if to_json(plain) == text else dg.TextMetadataValue(text)

@@ -8,15 +8,14 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.bindings import Binding, refuse_same_names
 from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import output_context
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import Output
 from etl_assets.assets.metadata import log_changes
-from etl_assets.assets.names import op_name
-from etl_assets.assets.source_step import two_of_one_name
+from etl_assets.assets.op_asset import OUTPUT, op_asset
 from etl_assets.assets.steps import StepSettings
 from etl_assets.assets.stream_checks import (
     check_specs,
@@ -29,8 +28,6 @@ from etl_assets.assets.stream_checks import (
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import CheckFailedError, ConfigError
 
-OUTPUT = "result"
-
 
 def checked_asset(
     binding: Binding, spec: dg.AssetSpec, io_manager_key: str, settings: StepSettings
@@ -39,25 +36,18 @@ def checked_asset(
 
     def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
         with Edge(settings.retry_policy, context.retry_number):
-            for other in same_name(context, binding):
-                raise two_of_one_name(binding, other)
+            refuse_same_names(context, [binding])
             yield from _load(context, config, binding, io_manager_key)
 
-    out = dg.AssetOut.from_spec(
-        spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
-    )
-    return dg.multi_asset(
-        name=op_name(spec.key),
-        outs={OUTPUT: out},
-        deps=list(spec.deps),
+    return op_asset(
+        materialize,
+        binding,
+        spec,
+        io_manager_key,
+        settings,
         check_specs=check_specs(binding, spec.key),
         required_resource_keys={io_manager_key},
-        backfill_policy=settings.backfill_policy,
-        retry_policy=settings.retry_policy,
-        pool=settings.pool,
-        op_tags=settings.op_tags,
-        hooks=settings.hooks,
-    )(bound(materialize, {OUTPUT: binding}))
+    )
 
 
 def _load(

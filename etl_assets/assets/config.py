@@ -34,6 +34,10 @@ class SyncConfig(dg.Config):
     )
 
 
+SYNC_CONFIG_SCHEMA = SyncConfig.to_config_schema()
+"""One for the ops of all streams: Dagster takes milliseconds to infer it."""
+
+
 class SourceSyncConfig(dg.Config):
     """What one run may ask of the streams of a source that are read together."""
 

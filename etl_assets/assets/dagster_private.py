@@ -13,6 +13,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
 from dagster._core.definitions.output import OutputDefinition
 from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
+from dagster._core.execution.build_resources import wrap_resource_for_execution
 from dagster._core.execution.context.metadata_logging import (
     AssetMetadataHandle,
     OutputMetadataAccumulator,
@@ -42,6 +43,7 @@ __all__ = [
     "output_context",
     "output_mapping",
     "partition_names",
+    "resource_of",
     "retry_policy",
     "run_checks",
     "run_tags",
@@ -177,6 +179,15 @@ def work_out_outputs_once(context: dg.AssetExecutionContext) -> None:
     step.get_output_asset_keys = lambda: keys  # type: ignore[method-assign] # of this one object
 
 
+def resource_of(manager: dg.IOManager) -> dg.ResourceDefinition:
+    """Return the definition of a resource that is this IO manager.
+
+    Dagster makes one wherever it is given the IO manager itself, and refuses two under one key.
+    """
+    definition: dg.ResourceDefinition = wrap_resource_for_execution(manager)
+    return definition
+
+
 def compute_function(assets_def: dg.AssetsDefinition) -> Any:
     """Return the function an asset was made of.
 
@@ -191,7 +202,8 @@ def compute_function(assets_def: dg.AssetsDefinition) -> Any:
         if isinstance(node, dg.GraphDefinition)
         else node
     )
-    return getattr(getattr(op, "compute_fn", None), "decorated_fn", None)
+    made = getattr(op, "compute_fn", None)
+    return getattr(made, "decorated_fn", made)
 
 
 class _KeyedOutputMapping(dg.OutputMapping):

@@ -11,7 +11,7 @@ from typing import Self
 import dagster as dg
 
 from etl_assets.assets.markdown import as_markdown, fenced
-from etl_assets.connectors.install import in_run
+from etl_assets.connectors.runs import in_run
 from etl_assets.exceptions import EtlAssetsError, RateLimitedError
 from etl_assets.redaction import redact
 

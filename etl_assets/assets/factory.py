@@ -18,6 +18,7 @@ from etl_assets.assets.catalogs import (
     streams_at_load,
 )
 from etl_assets.assets.collector import Declared, collect, is_collecting
+from etl_assets.assets.dagster_private import resource_of
 from etl_assets.assets.io_manager import to_io_manager
 from etl_assets.assets.lineage import (
     COLUMN_LINEAGE,
@@ -79,7 +80,7 @@ class _Call:
 
     def bind(self, stream: Stream) -> Binding:
         own = self.options.get(stream.full_name) or self.options.get(stream.name)
-        options = (own or StreamOptions()).over(self.defaults)
+        options = self.defaults if own is None else own.over(self.defaults)
         stream = options.applied_to(stream)
         can = self.destination.capabilities if self.destination else None
         return Binding(
@@ -113,7 +114,7 @@ class _Call:
         for one in bindings:
             by_default = self.table(one)
             is_hashed = tables.get(one.stream.key, by_default) != by_default
-            told_apart.append(replace(one, hashed=is_hashed))
+            told_apart.append(replace(one, hashed=True) if is_hashed else one)
         return told_apart
 
     def spec(self, binding: Binding, upstream: dg.AssetKey | None = None) -> dg.AssetSpec:
@@ -251,9 +252,9 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     bindings, specs = _bound(call, streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
     check_steps(bindings, specs, place, together=together)
-    settings = StepSettings(retry_policy=retry_policy, pool=pool, name=op_name)
-    assets = assets_of_streams(bindings, specs, key, settings, together=together)
-    return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
+    resources = {} if manager is None else {key: resource_of(manager)}
+    settings = StepSettings(retry_policy=retry_policy, pool=pool, name=op_name, resources=resources)
+    return assets_of_streams(bindings, specs, key, settings, together=together)
 
 
 @checked(destination=(Destination, "an etl_assets Destination"), destination_kind=TEXT)

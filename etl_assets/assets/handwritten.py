@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 
 from etl_assets.assets.options import PRIMARY_KEY, plain
-from etl_assets.caches.base import CacheBase
 from etl_assets.datasets import DatasetBase
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.batch import Batch, batches_of, frames_of
@@ -56,6 +55,8 @@ def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Return
             "batches. If the asset writes its table itself, annotate its return type as None "
             "(`-> None`): then no IO manager is asked.",
         )
+    from etl_assets.caches.base import CacheBase
+
     one = (
         " Of a read result return one stream: result['name']."
         if isinstance(rows, ReadResult | CacheBase)

@@ -47,7 +47,6 @@ from etl_assets.assets.partition_runs import (
 )
 from etl_assets.assets.split_step import SplitRead, published
 from etl_assets.assets.state_explained import explain_missing_event
-from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.base import Destination
 from etl_assets.engine.start import Start, resolve_partitions, resolve_start
 from etl_assets.engine.sync import sync
@@ -192,10 +191,12 @@ def to_io_manager(destination: Any) -> dg.IOManager:
     """
     if isinstance(destination, dg.IOManager):
         return destination
-    if isinstance(destination, CacheBase):
-        destination = destination.destination
     if isinstance(destination, Destination):
         return DestinationIOManager(destination)
+    from etl_assets.caches.base import CacheBase
+
+    if isinstance(destination, CacheBase):
+        return DestinationIOManager(destination.destination)
     if isinstance(destination, type):
         raise ConfigError(
             f"{destination.__name__} is a class.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -94,11 +95,18 @@ def sync_metadata(result: SyncResult, stream: Stream, destination: str) -> dict[
     loaded = list(result.partition_rows)
     previous = None
     if result.bookmark_previous is not None:
-        previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
+        previous = to_metadata(
+            result.bookmark_previous, show_with=show_with, may_cut=True, shared=result.shared
+        )
     shown = SyncMetadata(
         # Where the destination keeps no state, the next run begins from this very value, and knows
         # the rows at it by the boundary.
-        bookmark=to_metadata(result.bookmark, show_with=show_with, may_cut=not at_least_once),
+        bookmark=to_metadata(
+            result.bookmark,
+            show_with=show_with,
+            may_cut=not at_least_once,
+            shared=result.shared,
+        ),
         bookmark_previous=previous,
         bookmark_skipped=dg.JsonMetadataValue(result.skipped) if result.skipped else None,
         bookmark_scope="source" if result.shared else None,
@@ -219,14 +227,20 @@ def declared_table_schema(
 
 
 def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
-    keyed = column.name in stream.primary_key
+    name = column.name
+    return _shown_column(column, keyed=name in stream.primary_key, bookmark=name in stream.cursor)
+
+
+@lru_cache(maxsize=1000)
+def _shown_column(column: Column, *, keyed: bool, bookmark: bool) -> dg.TableColumn:
+    """Return a column as the UI shows it: one object for the tables of all streams that have it."""
     description = column.description or ""
     if column.name != column.physical and repr(column.name) not in description:
         description = f"{description} Field {column.name!r} of the source.".strip()
     tags = {}
     if keyed:
         tags["primary_key"] = ""
-    if column.name in stream.cursor:
+    if bookmark:
         tags["bookmark"] = ""
     return dg.TableColumn(
         name=column.physical,

@@ -46,6 +46,17 @@ def is_op_name(name: str) -> bool:
     return _OP_NAME.fullmatch(name) is not None and not taken
 
 
+def input_name(key: dg.AssetKey) -> str:
+    """Return the name of the input by which an op waits for an asset upstream.
+
+    It is Dagster's own name for it, but for keys of which Dagster could not make one.
+    """
+    name = "_".join(key.path).replace("-", "_").replace(".", "_")
+    # A path in place of a key is a mistake, which Dagster tells by this name.
+    is_path = any("/" in part for part in key.path)
+    return name if is_path or is_op_name(name) else op_name(key)
+
+
 def step_name(source: str) -> str:
     """Return the name of the step that reads many streams of a source: the source's own."""
     return op_name(dg.AssetKey([source]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.bindings import Binding, bound, refuse_same_names
 from etl_assets.assets.bookmarks import newest_bookmark, newest_shared_bookmark
 from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SourceSyncConfig, matches, names_of, refreshed_by_tag
@@ -100,7 +100,8 @@ def source_asset(
         hooks=settings.hooks,
         backfill_policy=settings.backfill_policy,
     )(bound(materialize, by_output))
-    return with_own_name(made)
+    own = with_own_name(made)
+    return dg.with_resources([own], settings.resources)[0] if settings.resources else own
 
 
 def _destination(manager: Any) -> Destination:
@@ -140,8 +141,7 @@ class _Step:
             return
         for binding in wanted.values():
             refuse_checks(binding, self.destination)
-            for other in same_name(context, binding):
-                raise two_of_one_name(binding, other)
+        refuse_same_names(context, wanted.values())
         observer = self._observer(wanted)
         outcomes = self._outcomes(wanted, observer)
         with observer:
@@ -227,11 +227,8 @@ class _Step:
 
     def _selected(self) -> dict[dg.AssetKey, Binding]:
         keys = self.context.assets_def.keys_by_output_name  # of a subset: those that are selected
-        return {
-            key: self.by_output[output]
-            for output, key in keys.items()
-            if key in self.context.selected_asset_keys
-        }
+        selected = self.context.selected_asset_keys
+        return {key: self.by_output[output] for output, key in keys.items() if key in selected}
 
     def _without_those_done(
         self, selected: Mapping[dg.AssetKey, Binding]
@@ -311,7 +308,8 @@ class _Step:
         changed_by = result.last_changed_by
         table = self._table(binding)
         metadata = event_metadata(log, self.destination, result, outcome.stream, table)
-        definition = self.context.assets_def.metadata_by_key.get(key, {})
+        # Not by `metadata_by_key`, which Dagster makes anew, of all assets of the step, for each.
+        definition = self.context.assets_def.specs_by_key[key].metadata
         with decoration(log, "Describing where the columns come from"):
             own = self.destination.own_columns
             metadata |= lineage_metadata(definition, result.columns, own)
@@ -334,16 +332,3 @@ class _Step:
 
 def _by_stream(wanted: Mapping[dg.AssetKey, Binding]) -> dict[StreamKey, dg.AssetKey]:
     return {binding.stream.key: key for key, binding in wanted.items()}
-
-
-def two_of_one_name(binding: Binding, other: Binding) -> ConfigError:
-    """Return the error for two different sources of one name in a repository.
-
-    They would share state and tables.
-    """
-    return ConfigError(
-        f"Two sources are named {binding.source_name!r}: {other.source!r} and {binding.source!r}, "
-        f"and both have the stream {binding.stream.full_name!r}.",
-        hint="Give one of them another name: it is the key of the stored state.",
-        stream=binding.stream.name,
-    )

@@ -13,24 +13,16 @@ from typing import Any, NamedTuple, TypeGuard
 import dagster as dg
 from typing_extensions import override
 
-from etl_assets.assets.bindings import Binding, bound, same_name
-from etl_assets.assets.config import SyncConfig, names_of, refreshed_by_tag
+from etl_assets.assets.bindings import Binding, bound, refuse_same_names
+from etl_assets.assets.config import SYNC_CONFIG_SCHEMA, SyncConfig, names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import output_mapping
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.names import op_name
 from etl_assets.assets.observer import RunObserver
 from etl_assets.assets.options import Writing
-from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.assets.steps import StepSettings
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
-from etl_assets.destinations.database.split import (
-    drop_split,
-    plan_split,
-    planned_split,
-    publish_split,
-    table_exists,
-)
 from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_start, strategy_of
 from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
@@ -229,7 +221,7 @@ def split_asset(
         keys_by_input_name=upstream,
         keys_by_output_name={OUTPUT: spec.key},
         specs=[spec],
-        resource_defs={KEYS: _KEYS_RESOURCE},
+        resource_defs={KEYS: _KEYS_RESOURCE, **settings.resources},
         hook_defs=settings.hooks,
     )
 
@@ -266,7 +258,7 @@ def _as_one(
             for one in upstream
         ],
         output_mappings=[output_mapping(OUTPUT, publish.name, key)],
-        config=dg.ConfigMapping(config_fn=to_steps, config_schema=SyncConfig.to_config_schema()),
+        config=dg.ConfigMapping(config_fn=to_steps, config_schema=SYNC_CONFIG_SCHEMA),
     )
 
 
@@ -284,9 +276,10 @@ class _Steps:
 
         There are none where the stream is to be synced by the last step, as any other is.
         """
+        from etl_assets.destinations.database.split import drop_split, plan_split, table_exists
+
         binding = self.binding
-        for other in same_name(context, binding):
-            raise two_of_one_name(binding, other)
+        refuse_same_names(context, [binding])
         database = self._database(context)
         read, writing = binding.read(config), binding.writing
         drop_split(database, read.source_name, read.stream)
@@ -325,6 +318,8 @@ class _Steps:
 
     def load_range(self, context: dg.AssetExecutionContext, key: str) -> None:
         """Read one range into its staging table, whatever an earlier attempt has left there."""
+        from etl_assets.destinations.database.split import planned_split
+
         binding, database = self.binding, self._database(context)
         load_id, _, number = key.rpartition("_")
         whole = binding.read(SyncConfig())
@@ -399,6 +394,8 @@ def published(
         result.records_read = result.records_loaded = result.rows_in_table = previous.rows_in_table
         result.last_changed_by = previous.changed_by
         return result
+    from etl_assets.destinations.database.split import publish_split
+
     plan, committed = publish_split(destination, load)
     result.account(committed)
     result.records_read = committed.rows_loaded

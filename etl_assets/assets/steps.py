@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
@@ -25,6 +25,7 @@ class StepSettings:
         hooks: What Dagster calls when it has succeeded or failed.
         name: Of the one step of many streams, in place of its source's.
         backfill_policy: How many partitions a run of a backfill is for.
+        resources: What its assets bring along: the destination, by its key.
     """
 
     retry_policy: dg.RetryPolicy | None = None
@@ -33,6 +34,7 @@ class StepSettings:
     hooks: AbstractSet[dg.HookDefinition] | None = None
     name: str | None = None
     backfill_policy: dg.BackfillPolicy | None = None
+    resources: Mapping[str, dg.ResourceDefinition] = field(default_factory=dict)
 
     def of_op(self) -> dict[str, Any]:
         """Return the arguments of an op; hooks belong to the asset that it is part of."""

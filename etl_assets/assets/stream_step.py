@@ -1,23 +1,21 @@
 """The steps that load streams: of one stream, of a split one, of one with checks, or of many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
-from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.bindings import Binding, refuse_same_names
 from etl_assets.assets.checked_step import checked_asset
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
-from etl_assets.assets.names import op_name
+from etl_assets.assets.op_asset import OUTPUT, op_asset
 from etl_assets.assets.partition_checks import check_one_definition
-from etl_assets.assets.source_step import source_asset, two_of_one_name
+from etl_assets.assets.source_step import source_asset
 from etl_assets.assets.split_step import check_splits, split_asset
 from etl_assets.assets.steps import StepSettings
 from etl_assets.assets.stream_checks import checks_of, refuse_checks
 from etl_assets.destinations.base import Destination
-from etl_assets.sources.read import StreamRead
-
-OUTPUT = "result"
 
 
 def check_steps(
@@ -66,29 +64,10 @@ def _asset(
     if checks_of(binding):
         return checked_asset(binding, spec, io_manager_key, settings)
 
-    def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> StreamRead:
+    def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
         with Edge(settings.retry_policy, context.retry_number):
-            _check_name(context, binding)
-            return binding.read(config)
+            refuse_same_names(context, [binding])
+            read = binding.read(config)
+        yield dg.Output(read, OUTPUT)
 
-    # An output of its own name: Dagster would make one of the key, and fail on a space or a letter
-    # that is not ASCII.
-    out = dg.AssetOut.from_spec(
-        spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
-    )
-    return dg.multi_asset(
-        name=op_name(spec.key),
-        outs={OUTPUT: out},
-        deps=list(spec.deps),
-        retry_policy=settings.retry_policy,
-        pool=settings.pool,
-        op_tags=settings.op_tags,
-        hooks=settings.hooks,
-        backfill_policy=settings.backfill_policy,
-    )(bound(materialize, {OUTPUT: binding}))
-
-
-def _check_name(context: dg.AssetExecutionContext, binding: Binding) -> None:
-    """Refuse two sources of one name in a repository: they would share state and tables."""
-    for other in same_name(context, binding):
-        raise two_of_one_name(binding, other)
+    return op_asset(materialize, binding, spec, io_manager_key, settings)

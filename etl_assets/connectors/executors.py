@@ -22,12 +22,12 @@ from etl_assets.connectors.install import (
     Environment,
     Installed,
     install,
-    may_install,
     uninstall,
 )
 from etl_assets.connectors.names import Protocol
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.connectors.requirements import Pins
+from etl_assets.connectors.runs import may_install
 from etl_assets.connectors.surroundings import Surroundings
 from etl_assets.connectors.workspace import Workspace
 from etl_assets.exceptions import ConfigError, ConnectorInstallationError, ConnectorNotFoundError

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +30,6 @@ from etl_assets.redaction import redact
 from etl_assets.redaction.logs import masked_logger
 
 HOME = "ETL_ASSETS_HOME"
-INSTALL_IN_RUN = "ETL_ASSETS_INSTALL_IN_RUN"
 MARKER = "installed.json"
 FORMAT = 1
 OLD_SETUPTOOLS = "setuptools<81"
@@ -45,25 +43,6 @@ LOG_CHARACTERS = 4000
 """How many characters of the end of a log an error shows."""
 
 _log = masked_logger("etl_assets.connectors")
-_in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
-
-
-@contextlib.contextmanager
-def in_run() -> Iterator[None]:
-    """Mark what happens inside as part of an orchestrator's run, where nothing is installed."""
-    before = _in_run.get()
-    _in_run.set(True)
-    try:
-        yield
-    finally:
-        # Not by a token: the step of a generator may be ended from another context.
-        _in_run.set(before)
-
-
-def may_install() -> bool:
-    """Return whether a missing connector may be installed now."""
-    is_allowed_in_run = os.environ.get(INSTALL_IN_RUN, "0") not in {"", "0"}
-    return is_allowed_in_run or not _in_run.get()
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,30 @@ def test_the_function_of_an_asset_is_found_again() -> None:
     assert private.compute_function(dg.AssetsDefinition(specs=[dg.AssetSpec("external")])) is None
 
 
+def test_the_function_of_an_op_that_was_made_without_a_decorator_is_found() -> None:
+    def compute(_context: dg.OpExecutionContext, _inputs: Any) -> Iterator[Any]:
+        yield dg.Output(1, "result")
+
+    op = dg.OpDefinition(name="thing", compute_fn=compute, outs={"result": dg.Out()})
+    key = dg.AssetKey("thing")
+    made = dg.AssetsDefinition(
+        node_def=op, keys_by_output_name={"result": key}, specs=[dg.AssetSpec(key)]
+    )
+    assert private.compute_function(made) is compute
+
+
+def test_the_definition_of_an_io_manager_may_be_shared() -> None:
+    made = private.resource_of(Looking())
+    assert isinstance(made, dg.ResourceDefinition)
+    assert private.resource_of(Looking()) is not made  # Dagster refuses two under one key
+
+    def asset(name: str) -> dg.AssetsDefinition:
+        return dg.asset(name=name, io_manager_key="w", resource_defs={"w": made})(lambda: None)
+
+    defs = dg.Definitions(assets=[asset("a"), asset("b")])
+    assert defs.resolve_implicit_global_asset_job_def().resource_defs["w"] is made
+
+
 def test_the_assets_of_a_repository_are_known_in_it_and_none_without() -> None:
     seen = []
 

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from typing_extensions import override
 
-from etl_assets.assets.bindings import bindings_of, same_name
+from etl_assets.assets.bindings import bindings_of, refuse_same_names
 from etl_assets.assets.collector import collecting
 from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
@@ -464,20 +464,20 @@ class TestOneName:
             def __init__(self, assets: list[dg.AssetsDefinition]) -> None:
                 self.repository_def = dg.Definitions(assets=assets).get_repository_def()
 
-        def clashes(*sources: Shop) -> int:
+        def check(*sources: Shop) -> None:
             assets = [
                 *stream_assets(sources[0], ["orders"], destination=warehouse),
                 *stream_assets(sources[1], ["orders"], destination=warehouse, translator=Other()),
             ]
             context: Any = Running(assets)
-            return len(list(same_name(context, bindings_of(assets)[assets[0].key])))
+            refuse_same_names(context, [bindings_of(assets)[assets[0].key]])
 
-        assert clashes(shop, shop) == 0
-        assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "here"})) == 0
-        assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "there"})) == 1
-        assert (
-            clashes(Shop(config={"url": "here"}), Shop(config={"url": "there"}, name="other")) == 0
-        )
+        here, there = Shop(config={"url": "here"}), Shop(config={"url": "there"})
+        check(shop, shop)
+        check(here, Shop(config={"url": "here"}))
+        check(here, Shop(config={"url": "there"}, name="other"))
+        with pytest.raises(ConfigError, match="Two sources are named 'shop'"):
+            check(here, there)
 
 
 class TestCollecting:

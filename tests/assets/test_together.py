@@ -8,12 +8,11 @@ import dagster as dg
 import pytest
 from typing_extensions import override
 
-from etl_assets.assets.bindings import bindings_of, same_name
+from etl_assets.assets.bindings import bindings_of, refuse_same_names
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.assets.iomanagers import DuckDBIOManager
 from etl_assets.assets.sensors import streams_with_news
-from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import (
     ConfigError,
@@ -453,9 +452,8 @@ def test_two_sources_of_one_name_are_told_apart(log: Log, warehouse: DuckDBDesti
 
     context: Any = Running
     binding = bindings_of([moved])[dg.AssetKey(["raw", "log", "a"])]
-    (clash,) = same_name(context, binding)
-    assert clash.source is not log
-    assert "Two sources are named 'log'" in str(two_of_one_name(binding, clash))
+    with pytest.raises(ConfigError, match=r"Two sources are named 'log'.* have the stream 'a'"):
+        refuse_same_names(context, [binding])
 
 
 def test_a_failure_of_the_read_is_told(

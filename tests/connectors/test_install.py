@@ -22,9 +22,10 @@ from etl_assets.connectors.executors import (
     ManifestExecutor,
     PythonExecutor,
 )
-from etl_assets.connectors.install import Environment, in_run, install, install_root
+from etl_assets.connectors.install import Environment, install, install_root
 from etl_assets.connectors.names import InstallType, get_available_connectors, known_connectors
 from etl_assets.connectors.requirements import Asked, Pins
+from etl_assets.connectors.runs import in_run
 from etl_assets.connectors.too_new import is_too_new
 from etl_assets.exceptions import (
     ConfigError,

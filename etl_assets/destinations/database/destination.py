@@ -22,7 +22,6 @@ from etl_assets.destinations.database.partition_rows import PartitionRows
 from etl_assets.destinations.database.places import stored_under
 from etl_assets.destinations.database.record_columns import NAMES
 from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
-from etl_assets.destinations.database.session import DatabaseSession
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import default_roots, sweep
 from etl_assets.engine.start import new_load_id
@@ -209,6 +208,8 @@ class DatabaseDestination(Destination):
     def _session(self, loads: Sequence[Load]) -> Iterator[Session]:
         roots = self.staging_roots()
         sweep(roots)
+        from etl_assets.destinations.database.session import DatabaseSession
+
         session = DatabaseSession(self, loads, roots, self.options.staging_memory_bytes)
         try:
             yield session

@@ -15,7 +15,6 @@ import simplejson
 
 from etl_assets.destinations.target.arguments import TargetArguments
 from etl_assets.destinations.target.hooks import DestinationHooks, Tags
-from etl_assets.destinations.target.load import load_lines
 from etl_assets.destinations.target.program import run_destination
 from etl_assets.destinations.target.rows import export_records, prepared, tags_taken
 from etl_assets.destinations.target.states import emit_state
@@ -199,6 +198,8 @@ class DestinationModes:
 
     def _process(self: DestinationHooks, input_buffer: Iterable[bytes | str]) -> None:
         """Load the messages of a buffer, or of the file that the arguments name; a hook."""
+        from etl_assets.destinations.target.load import load_lines
+
         load_lines(self, input_buffer)
 
     def activate_version(self, stream: str, version: int) -> None:
