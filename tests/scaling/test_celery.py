@@ -121,6 +121,22 @@ def test_no_machine_sees_the_files_of_another(cluster: Cluster, launcher: Machin
     assert launcher.run("test", "-e", str(other.folder)) == 1
 
 
+def test_with_psycopg_3_no_event_is_written_and_the_check_says_what_to_do(cluster: Cluster) -> None:
+    machine = Machine(cluster, "misled")
+    settings = machine.folder / "home/dagster.yaml"
+    told = settings.read_text(encoding="utf-8")
+    assert "{env: DAGSTER_POSTGRES_URL}" in told
+    # As it is often written, and as SQLAlchemy reads it where psycopg 3 is installed.
+    address = cluster.url("dagster", "postgresql")
+    settings.write_text(told.replace("{env: DAGSTER_POSTGRES_URL}", f"'{address}'"))
+    assert machine.run(*JOB) != 0
+    assert "NOTIFY run_events, $1" in machine.log
+    assert machine.run("etl-assets", "check", "definitions.py") == 1
+    assert "Name the driver: `postgresql+psycopg2://`" in machine.log
+    settings.write_text(told)
+    assert machine.run("etl-assets", "check", "definitions.py") == 0, machine.log
+
+
 @pytest.mark.parametrize("lost", ["the process of the step", "the whole machine"])
 def test_a_load_whose_worker_is_killed_is_finished_by_another_and_its_rows_are_there_once(
     lost: str, cluster: Cluster, launcher: Machine, workers: list[Worker]
