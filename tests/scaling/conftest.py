@@ -56,6 +56,7 @@ def cluster(services: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         shutil.copytree(builder.project / "catalogs", own.image / "catalogs")
         yield own
     finally:
+        own.stop()
         own.drop_databases()
         ask_broker(own.queue)
 
@@ -66,21 +67,18 @@ def launcher(cluster: Cluster) -> Machine:
 
 
 @pytest.fixture(scope="module")
-def started(cluster: Cluster) -> Iterator[list[Worker]]:
-    """Return all workers of the module, and stop them at its end."""
-    begun: list[Worker] = []
-    yield begun
-    for worker in begun:
-        worker.kill()
+def begun() -> list[Worker]:
+    """Return the list of all workers of the module."""
+    return []
 
 
 @pytest.fixture
-def workers(cluster: Cluster, started: list[Worker]) -> list[Worker]:
+def workers(cluster: Cluster, begun: list[Worker]) -> list[Worker]:
     """Return two workers that run; a machine that another test has lost is replaced."""
-    living = [worker for worker in started if worker.process.poll() is None]
+    living = [worker for worker in begun if worker.process.poll() is None]
     while len(living) < 2:
-        worker = Worker(cluster, f"worker{len(started)}")
-        started.append(worker)
+        worker = Worker(cluster, f"worker{len(begun)}")
+        begun.append(worker)
         living.append(worker)
     for worker in living:
         worker.wait_until_ready()

@@ -49,6 +49,7 @@ class Cluster:
         self.folder = folder
         self.name = name
         self.queue = f"loads_{name}"
+        self.started: list[subprocess.Popen[bytes]] = []
         for part in (*FOLDERS, "machines"):
             (folder / part).mkdir()
         self.image = shutil.copytree(EXAMPLE, folder / "image")
@@ -62,6 +63,11 @@ class Cluster:
         """Return the address of one of its own databases."""
         own = make_url(POSTGRES).set(drivername=driver, database=f"{self.name}_{database}")
         return own.render_as_string(hide_password=False)
+
+    def stop(self) -> None:
+        """Kill what still runs on its machines."""
+        for process in self.started:
+            kill(process)
 
     def create_databases(self) -> None:
         for database in DATABASES:
@@ -106,7 +112,7 @@ class Machine:
         """Start a program in a process group of its own; what it says is in `<machine>/log`."""
         enter = [*ISOLATED, "sh", "-c", ENTER, "sh", str(self.cluster.folder), str(self.folder)]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
+            begun = subprocess.Popen(
                 [*enter, *command],
                 env=self.cluster.environment(),
                 stdin=subprocess.DEVNULL,
@@ -114,6 +120,8 @@ class Machine:
                 stderr=log,
                 start_new_session=True,
             )
+        self.cluster.started.append(begun)
+        return begun
 
     def run(self, *command: str) -> int:
         """Run a program to its end, and return its exit code."""
@@ -143,9 +151,14 @@ class Worker(Machine):
 
     def kill(self) -> int:
         """Kill all processes of the machine as a lost one's are, and return how the first ended."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        return self.process.wait(TIMEOUT)
+        return kill(self.process)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> int:
+    """Kill a program and those that it has started, and return how it ended."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait(TIMEOUT)
 
 
 def query_nothing(statement: str) -> None:
