@@ -152,7 +152,10 @@ def test_a_load_whose_worker_is_killed_is_finished_by_another_and_its_rows_are_t
             "the load to have written its rows",
         )
         assert job.poll() is None, launcher.log
-        (killed,) = [one for one in workers if step_of(one, begun[one.name])]
+        (killed,) = wait_for(
+            lambda: [one for one in workers if step_of(one, begun[one.name])],
+            "the log to say where",
+        )
         if lost == "the whole machine":
             assert killed.kill() == -9
         else:

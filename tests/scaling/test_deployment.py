@@ -6,12 +6,12 @@ the Dockerfile through its linter, and the Helm values are read as YAML.
 
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
-from dagster_shared.yaml_utils import load_yaml_from_path
 
 from etl_assets import SQLiteDestination, SqlSource, Stream, StreamOptions, stream_assets
 from tests.scaling.machines import EXAMPLE, PROGRAMS
@@ -77,8 +77,7 @@ class TestTogether:
         assert str(server["grpc_server"]["port"]) in text("Dockerfile")
 
     def test_helm_starts_the_same_image_with_the_same_file(self) -> None:
-        values = load_yaml_from_path(str(EXAMPLE / "values.yaml"))
-        assert isinstance(values, dict)
+        values = read("values.yaml")
         (deployment,) = values["dagster-user-deployments"]["deployments"]
         built = read("docker-compose.yaml")["services"]["code"]["image"]
         image = deployment["image"]
@@ -89,6 +88,16 @@ class TestTogether:
         assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
         launcher = values["runLauncher"]
         assert [*launcher["config"]] == [launcher["type"][0].lower() + launcher["type"][1:]]
+
+    def test_dagster_takes_what_helm_adds_to_the_instance(self, tmp_path: Path) -> None:
+        values = read("values.yaml")
+        assert values["dagsterDaemon"]["runCoordinator"] == {"enabled": False}
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(values["additionalInstanceConfig"]))
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            limits = instance.get_concurrency_config()
+        assert limits.pool_config.default_pool_limit == 8
+        assert limits.run_queue_config is not None
+        assert limits.run_queue_config.max_concurrent_runs == 10
 
 
 def test_what_a_pod_needs_is_with_each_step_of_the_stream() -> None:
@@ -129,14 +138,14 @@ def lint(*command: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.full
 @pytest.mark.usefixtures("programs")
 class TestLinters:
-    def test_the_dockerfile_passes_its_linter(self, tmp_path: Any) -> None:
+    def test_the_dockerfile_passes_its_linter(self, tmp_path: Path) -> None:
         hadolint = str(PROGRAMS / "hadolint")
         done = lint(hadolint, str(EXAMPLE / "Dockerfile"))
         assert (done.returncode, done.stdout) == (0, "")
         (tmp_path / "Dockerfile").write_text("FROM python\nRUN cd /opt && pip install x\n")
         assert lint(hadolint, str(tmp_path / "Dockerfile")).returncode == 1
 
-    def test_the_compose_file_is_one(self, tmp_path: Any) -> None:
+    def test_the_compose_file_is_one(self, tmp_path: Path) -> None:
         python = str(PROGRAMS / "python")
         done = lint(python, "-c", PARSE, str(COMPOSE))
         assert done.returncode == 0, done.stderr
