@@ -34,11 +34,10 @@ HELD = 7201
 """The advisory lock at which a load is held."""
 
 HOLD = f"""
-CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS
+CREATE OR REPLACE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN PERFORM pg_advisory_xact_lock_shared({HELD}); RETURN NULL; END';
-CREATE TRIGGER held AFTER INSERT OR UPDATE ON shop.t07 FOR EACH STATEMENT EXECUTE FUNCTION held();
+CREATE OR REPLACE TRIGGER held AFTER INSERT OR UPDATE ON shop.t07 FOR EACH STATEMENT EXECUTE FUNCTION held();
 """
-LET_GO = "DROP TRIGGER held ON shop.t07; DROP FUNCTION held()"
 AT_THE_LOCK = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'
@@ -79,12 +78,11 @@ def change_the_shop(cluster: Cluster) -> None:
 
 @contextmanager
 def held_load(cluster: Cluster) -> Iterator[psycopg.Connection]:
-    """Hold the load of t07 when it has written its rows and not committed them."""
+    """Hold the load of t07 when it has written its rows and not committed them, until the block ends."""
     with cluster.connect("warehouse") as warehouse:
         warehouse.execute(HOLD.encode())
         warehouse.execute("SELECT pg_advisory_lock(%s)", (HELD,))
         yield warehouse
-        warehouse.execute(LET_GO.encode())
 
 
 def step_of(worker: Worker, since: int) -> int:
