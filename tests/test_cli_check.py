@@ -345,6 +345,8 @@ def test_a_driver_with_which_every_event_would_fail_is_a_problem(
         assert len(told) == code
         assert not code or f"`{PSYCOPG2}://`" in told[0]
         assert "hunter2" not in "".join(told)
+    monkeypatch.delenv("URL")  # what is not known is not judged
+    assert main(["check"]) == 0
 
 
 def test_an_address_without_a_driver_is_as_sqlalchemy_reads_it(

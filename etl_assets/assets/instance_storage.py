@@ -51,10 +51,14 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
     ]
     for config in filter(None, given):
         parts = config.get("postgres_db") or {}
-        scheme = _value(parts.get("scheme")) or "postgresql"
-        yield _value(config.get("postgres_url")) or f"{scheme}://"
+        address = _value(config.get("postgres_url", f"{_value(parts.get('scheme', 'postgresql'))}://"))
+        if address is not None:
+            yield address
 
 
 def _value(given: Any) -> str | None:
-    """Return a value that may be the name of an environment variable, as in `{env: URL}`."""
-    return os.environ.get(str(given.get("env"))) if isinstance(given, Mapping) else given
+    """Return a text, which may be the name of an environment variable, as in `{env: URL}`."""
+    if not isinstance(given, Mapping):
+        return None if given is None else str(given)
+    variable = str(given.get("env"))
+    return os.environ.get(variable)
