@@ -51,7 +51,8 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
     ]
     for config in filter(None, given):
         parts = config.get("postgres_db") or {}
-        address = _value(config.get("postgres_url", f"{_value(parts.get('scheme', 'postgresql'))}://"))
+        by_parts = f"{_value(parts.get('scheme', 'postgresql'))}://"
+        address = _value(config.get("postgres_url", by_parts))
         if address is not None:
             yield address
 
