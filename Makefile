@@ -67,6 +67,15 @@ $(FIREBIRD): tests/firebird.txt
 
 .firebird: $(FIREBIRD)  ## Fetch what the embedded Firebird of the tests needs
 
+# Dagster with Celery and its storage in PostgreSQL, as on several machines.
+SCALING := .venv-scaling/.synced
+$(SCALING): pyproject.toml uv.lock | $(UV)
+	UV_PROJECT_ENVIRONMENT=$(@D) $(UV) sync --quiet --frozen --compile-bytecode --python $(PYTHON) \
+		--no-default-groups --group scaling
+	touch $@
+
+.venv-scaling: $(SCALING)  ## Make or renew the environment of the tests that need several machines
+
 .venv-pipes: $(PIPES)  ## Make or renew the environments of the pipes' taps and targets
 
 # What depends most on the versions of others; TESTS=tests for all.
@@ -100,7 +109,7 @@ test: $(STAMP) $(PIPES) $(FIREBIRD)  ## Run the tests, without the long ones
 test-fast: $(STAMP) $(PIPES) $(FIREBIRD)  ## Run the tests, without the long ones and those that install connectors
 	$(BIN)/pytest $(PARALLEL) -m "not full and not connectors"
 
-test-full: $(STAMP) $(PIPES) $(FIREBIRD)  ## Run all tests
+test-full: $(STAMP) $(PIPES) $(FIREBIRD) $(SCALING)  ## Run all tests
 	$(BIN)/pytest $(PARALLEL)
 
 test-lowest: .venv-lowest/.synced $(PIPES)  ## Run the central tests on Python 3.11 with the lowest versions of all dependencies (TESTS=tests for all)
@@ -126,6 +135,6 @@ bench-peers: $(STAMP)  ## Install the tools that the benchmarks compare with, in
 	$(BIN)/python -m benchmarks.peers
 
 clean:  ## Remove environments, caches and what runs left behind
-	rm -rf .firebird .venv .venv-tools .venv-pipes .venv-peers .venv-lowest .venv-newest .dagster .demo .etl_assets .tmp_dagster_home_* build dist
+	rm -rf .firebird .venv .venv-tools .venv-pipes .venv-scaling .venv-peers .venv-lowest .venv-newest .dagster .demo .etl_assets .tmp_dagster_home_* build dist
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
     missing = Counter(
         found[1]
         for reason in reasons
-        if (found := re.search(r"(no (?:PostgreSQL|MySQL or MariaDB) server)", reason))
+        if (found := re.search(r"(no (?:PostgreSQL|MySQL or MariaDB|RabbitMQ) server)", reason))
     )
     for told, tests in missing.items():
         terminalreporter.write_line(f"{told}: {tests} tests were skipped")

@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from sqlalchemy import make_url
 
 from etl_assets.cli import main
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
@@ -313,3 +314,48 @@ def test_check_tells_of_settings_that_duckdb_refuses(tmp_path: Path, capsys: Cap
     (problem,) = problems(capsys)
     assert "memory_limit" in problem
     assert not (tmp_path / "w.duckdb").exists()
+
+
+PSYCOPG2 = "postgresql+psycopg2"
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "{postgres: {postgres_url: {env: URL}}}",
+        "{postgres: {postgres_db: {hostname: db, username: u, db_name: d, scheme: SCHEME}}}",
+        "{module: dagster_postgres.storage, class: DagsterPostgresStorage, config: {postgres_url: {env: URL}}}",
+        "{module: dagster_postgres.event_log, class: PostgresEventLogStorage, config: {postgres_url: {env: URL}}}",
+    ],
+)
+def test_a_driver_with_which_every_event_would_fail_is_a_problem(
+    storage: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That they would fail is seen in tests/scaling/test_celery.py."""
+    project(tmp_path, NAMED)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    part = "event_log_storage" if "event_log" in storage else "storage"
+    file = tmp_path / "home" / "dagster.yaml"
+    for scheme, code in (("postgresql+psycopg", 1), (PSYCOPG2, 0)):
+        monkeypatch.setenv("URL", f"{scheme}://u:hunter2hunter2@db/d")
+        file.write_text(f"{part}: {storage.replace('SCHEME', scheme)}\n", encoding="utf-8")
+        assert main(["check"]) == code
+        told = problems(capsys)
+        assert len(told) == code
+        assert not code or f"`{PSYCOPG2}://`" in told[0]
+        assert "hunter2" not in "".join(told)
+    monkeypatch.delenv("URL")  # what is not known is not judged
+    assert main(["check"]) == 0
+
+
+def test_an_address_without_a_driver_is_as_sqlalchemy_reads_it(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    project(tmp_path, NAMED)
+    address = "postgresql://u@db/d"
+    Path("dagster.yaml").write_text(f"storage: {{postgres: {{postgres_url: '{address}'}}}}\n")
+    by_default = make_url(address).get_dialect().driver
+    assert main(["check"]) == int(by_default == "psycopg")
+    assert len(problems(capsys)) == int(by_default == "psycopg")

@@ -30,6 +30,7 @@ ASKED_BY_NAME = {
     ("constants.py", "variable"),  # of `_says_yes`, which the module calls with its one
     ("connectors/process.py", "name"),  # of PASSED_ON
     ("connectors/executors.py", "name"),  # Docker's
+    ("assets/instance_storage.py", "variable"),  # of dagster.yaml
 }
 """Where the name of a variable is not written: the user gives it, or the module has a list of them."""
 

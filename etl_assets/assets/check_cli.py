@@ -7,6 +7,7 @@ from typing import Any
 from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.catalog_cli import Look, Say, look_at, name_clash, shown
 from etl_assets.assets.definitions_file import DeclaredDestination, DeclaredSource, Project
+from etl_assets.assets.instance_storage import FILE, check_driver
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.state_rows import sound
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StateError, did_you_mean
@@ -54,7 +55,7 @@ class Findings:
 
 
 def check(project: Project, say: Say, *, read: bool) -> int:
-    """Check sources, destinations, catalogs and assets.
+    """Check sources, destinations, catalogs, assets and the driver of Dagster's storage.
 
     Args:
         project: The definitions.
@@ -71,6 +72,8 @@ def check(project: Project, say: Say, *, read: bool) -> int:
     for destination in project.destinations():
         _check_destination(findings, project, destination, bindings)
     _check_assets(findings, project)
+    with findings.asking(FILE):
+        check_driver()
     return int(findings.problems > 0)
 
 

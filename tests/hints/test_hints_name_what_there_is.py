@@ -27,7 +27,7 @@ OTHERS = {
     "DuckDB's": {"access_mode", "duckdb_settings"},
     "pandas'": {"drop", "rename_axis", "reset_index"},
     "a column of ours": {"bookmark_after"},
-    "Dagster's": {"resources", "partitions_def", "partition_key"},
+    "Dagster's": {"resources", "partitions_def", "partition_key", "postgres_url", "postgres_db"},
     "this library's": {"etl_assets"},
     "columns and sources of an example": {"updated_at", "tenant_id", "shop_db"},
     "of timedelta": {"hours"},
