@@ -126,6 +126,27 @@ def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
     return found
 
 
+def bindings_in(targets: Iterable[Any]) -> list[Binding]:
+    """Return the bindings of all assets in definitions and repositories."""
+    found: list[Binding] = []
+    for target in targets:
+        assets: Any = (
+            target.assets_defs_by_key.values()
+            if isinstance(target, dg.RepositoryDefinition)
+            else target.assets
+        )
+        found.extend(bindings_of(_flat(assets or ())).values())
+    return found
+
+
+def _flat(assets: Any) -> Iterator[Any]:
+    for one in assets:
+        if type(one) in {list, tuple}:  # an AssetSpec is a tuple too
+            yield from _flat(one)
+        else:
+            yield one
+
+
 def same_name(context: dg.AssetExecutionContext, binding: Binding) -> Iterator[Binding]:
     """Yield the bindings in the same definitions that clash with this one.
 
