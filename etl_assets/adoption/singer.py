@@ -83,7 +83,12 @@ def _why_not(own: Mapping[str, Any]) -> str:
 
 def _of_partitions(name: str, own: Mapping[str, Any], partitions: Sequence[Any]) -> PeerStream:
     """Return the earliest of the bookmarks that a stream has for each parent."""
-    found = [_values(one) if isinstance(one, Mapping) else None for one in partitions]
+    found = [
+        _values({name: each for name, each in one.items() if name != "context"})
+        if isinstance(one, Mapping)
+        else None
+        for one in partitions
+    ]
     if not found or any(one is None for one in found):
         why = "one of its partitions has no bookmark" if found else "it has no bookmark"
         return PeerStream(name, own=own, why_not=why)

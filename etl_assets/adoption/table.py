@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK_ROWS = 100_000
+NUMBERS = ("DEC", "NUM")
+"""How the types of exact numbers begin."""
 Side = Literal["behind", "at", "ahead", "unknown"]
 
 
@@ -57,6 +59,20 @@ class Greatest:
         if is_at:
             return "at"
         return "ahead" if is_ahead else "behind"
+
+    def spelled(self, bookmark: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a bookmark whose times have no zone where the table's have none.
+
+        Some tools write one all the same, which a column without a zone cannot be compared with.
+        """
+        spelled = dict(bookmark)
+        for name, value in self.values.items():
+            if isinstance(value, datetime) and value.utcoffset() is None and name in bookmark:
+                try:
+                    spelled[name] = _like(bookmark[name], value).replace(tzinfo=None).isoformat()
+                except (AttributeError, TypeError, ValueError):
+                    continue  # it is no time
+        return spelled
 
     def boundary(self, stream: Stream) -> dict[str, Any]:
         """Return what a bookmark needs so that the rows at it are known when they come again."""
@@ -149,6 +165,7 @@ class TableLook:
         known = " AND ".join(f"{quote(name)} IS NOT NULL" for name in columns)
         if any(self._tx.keeps_as_text(self._types[name]) for name in columns):
             # A database may order texts by the rules of a language; replication keys are not.
+            self._refuse_numbers_as_texts(columns)
             return self._at(columns, self._scanned(columns, known))
         where = known
         for name in columns:
@@ -156,6 +173,23 @@ class TableLook:
             greatest = f"SELECT MAX({column}) FROM {self._tx.quoted(self.table)} WHERE {where}"
             where = f"{where} AND {column} = ({greatest})"
         return where
+
+    def _refuse_numbers_as_texts(self, columns: Sequence[str]) -> None:
+        """Refuse columns of SQLite that hold numbers and are read as texts: these sort otherwise.
+
+        Raises:
+            StateError: There is one.
+        """
+        import pyarrow as pa
+
+        for name in columns:
+            declared = self._tx.type_names(self.table)[name]
+            if pa.types.is_string(self._types[name]) and declared.upper().startswith(NUMBERS):
+                raise StateError(
+                    f"stream {self._stream.name!r}: the column {name!r} of the table {self.table} "
+                    f"is {declared}, of which the database does not tell the greatest value.",
+                    stream=self._stream.name,
+                )
 
     def _scanned(self, columns: Sequence[str], known: str) -> tuple[Any, ...]:
         best: tuple[Any, ...] | None = None

@@ -273,6 +273,7 @@ def _import_one(writer: _Writer, target: Target, found: Sequence[PeerStream]) ->
         greatest = None
         if target.state is None and target.stream.cursor and not target.protocol:
             greatest = writer.greatest(target, place.table)
+            bookmark = greatest.spelled(bookmark)
             _compare(writer, target, place.table, bookmark, greatest)
         writer.write(place, bookmark, greatest)
         if found[0].earliest_of:
@@ -334,8 +335,13 @@ def _compare(
     Raises:
         SkippedError: Rows would be lost or doubled.
     """
-    side = greatest.side_of(bookmark) if greatest.values else "ahead"
+    side = greatest.side_of(bookmark)
     said, there = shown_bookmark(bookmark), shown_bookmark(greatest.bookmark())
+    if not greatest.values and not writer.wanted.force:
+        raise SkippedError(
+            f"no row of the table {table} has a replication key, so the rows up to its bookmark "
+            f"{said} would be missing."
+        )
     if side == "ahead" and not writer.wanted.force:
         raise SkippedError(
             f"its bookmark {said} is beyond the greatest key of the table {table}, {there}: rows "
