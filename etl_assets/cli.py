@@ -399,6 +399,11 @@ def _add_import(verbs: Any) -> None:
         help=f"the definitions file ({path})",
     )
     _add_store(one)
+    _add_import_choices(one)
+    one.set_defaults(run=_state, verb="import")
+
+
+def _add_import_choices(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--from", dest="peer", choices=_PEERS, help="whose state it is, if its form does not tell"
     )
@@ -432,7 +437,6 @@ def _add_import(verbs: Any) -> None:
         action="store_true",
         help="even if a bookmark has other keys than the stream, or is beyond the table's rows",
     )
-    one.set_defaults(run=_state, verb="import")
 
 
 _PEERS = ("airbyte", "dlt", "mage", "meltano", "pyairbyte", "singer")

@@ -206,6 +206,23 @@ def test_what_was_meant_has_to_be_said(theirs: Path, capsys: Capture) -> None:
             main(["state", "import", *wrong])
 
 
+def test_tables_in_several_schemas(theirs: Path, capsys: Capture) -> None:
+    elsewhere = DEFINITIONS.replace(
+        "destination=warehouse",
+        'destination=warehouse, options={"visits": {"table": "other.visits"}}',
+    )
+    (theirs / "definitions.py").write_text(HEAD + elsewhere)
+    (error,) = told(capsys, "shop", "--from", "dlt", code=1)
+    assert error.startswith("error: The tables are in several schemas: other, theirs.")
+    ask(
+        theirs,
+        "CREATE TABLE theirs._dlt_loads (load_id VARCHAR, status BIGINT);"
+        "CREATE TABLE theirs._dlt_pipeline_state (pipeline_name VARCHAR, state VARCHAR, _dlt_load_id VARCHAR)",
+    )
+    (error,) = told(capsys, "shop", "theirs", "--from", "dlt", code=1)
+    assert "_dlt_pipeline_state of the destination has the states of 0 pipelines" in error
+
+
 def test_a_stream_that_is_loaded_by_partition_is_backfilled(theirs: Path, capsys: Capture) -> None:
     daily = DEFINITIONS.replace(
         "destination=warehouse",

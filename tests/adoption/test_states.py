@@ -80,7 +80,7 @@ def test_a_system_database_with_several_states_needs_a_name(tmp_path: Path) -> N
     assert said(read_file(path, None, "dev:c-to-d")) == {"dev:c-to-d": {"id": 1}}
 
 
-STREAMS = [
+STREAMS: list[dict[str, Any]] = [
     {"streamDescriptor": {"name": "a", "namespace": "s"}, "streamState": {"updated_at": "2026-01-01"}},
     {"streamDescriptor": {"name": "b"}, "streamState": {"state_type": "cursor_based", "version": 2, "cursor_field": ["id"], "cursor": "7"}},
     {"streamDescriptor": {"name": "c"}, "streamState": {"state_type": "xmin", "xmin_raw_value": 3}},
