@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.adoption.adopt import Adoption
 from etl_assets.adoption.table import Greatest, TableLook
-from etl_assets.assets.bindings import Binding
 from etl_assets.assets.state_cli import Store
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.destinations.database.state_rows import dump
@@ -16,6 +15,9 @@ from etl_assets.model.stored import StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.sources.source_read import reads_together
 from etl_assets.strategies import WriteStrategy, resolve_strategy
+
+if TYPE_CHECKING:
+    from etl_assets.assets.bindings import Binding
 
 
 class SkippedError(Exception):
@@ -36,7 +38,7 @@ class Target:
     source: str
     stream: Stream
     state: StreamState | None = None
-    binding: Binding | None = None
+    binding: "Binding | None" = None
 
     def __str__(self) -> str:
         return f"{self.source}/{self.stream.full_name}"

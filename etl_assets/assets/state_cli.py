@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.adoption.states import json_of
 from etl_assets.assets.alike import alike
-from etl_assets.assets.bindings import Binding, bindings_in
 from etl_assets.assets.catalog_cli import Say, shown
 from etl_assets.assets.definitions_file import DeclaredDestination, Project
 from etl_assets.destinations.base import Destination
@@ -17,6 +16,9 @@ from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.model.bookmarks.tracker import plain
 from etl_assets.model.stored import Bookmark, StreamState, TableName
 from etl_assets.model.stream import Stream
+
+if TYPE_CHECKING:
+    from etl_assets.assets.bindings import Binding
 
 SHOWN_BOOKMARK = 60
 
@@ -34,7 +36,7 @@ class Store:
 
     destination: Destination
     streams: Mapping[tuple[str, str, str], Stream] = field(default_factory=dict)
-    bindings: Mapping[tuple[str, str, str], Binding] = field(default_factory=dict)
+    bindings: Mapping[tuple[str, str, str], "Binding"] = field(default_factory=dict)
 
     def find(self, text: str, partition: str | None = None) -> StreamState:
         """Return the state of `source/stream`.
@@ -112,7 +114,7 @@ class _Keeper:
             for call in each.calls
         )
 
-    def store(self, bindings: Mapping[tuple[str, str, str], Binding]) -> Store:
+    def store(self, bindings: Mapping[tuple[str, str, str], "Binding"]) -> Store:
         """Return what the commands work on.
 
         Args:
@@ -161,6 +163,8 @@ def store_of(project: Project, number: int | None, asked: str = "") -> Store:
         raise ConfigError(
             f"{shown(project.path)} has {told}.", hint=f"Choose with --destination N: {listed}."
         )
+    from etl_assets.assets.bindings import bindings_in  # with Dagster, which takes a second
+
     found_bindings = bindings_in(project.targets)
     return chosen[0].store({(one.source_name, *one.stream.key): one for one in found_bindings})
 
