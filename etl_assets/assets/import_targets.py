@@ -71,7 +71,7 @@ class Target:
         return destination.settled_table(self.source, self.stream, table)
 
     def place(self, destination: DatabaseDestination, *, adopt: bool) -> Adoption:
-        """Return the table that it is to go on in.
+        """Return the table that it is to go on in, though nothing is stored of it yet.
 
         Args:
             destination: Where the table is.
@@ -80,8 +80,6 @@ class Target:
         Raises:
             SkippedError: The table is not there, or not the stream's to write to.
         """
-        if self.state is not None:
-            return Adoption(self.source, self.stream, self.state.table, None, self.state)
         if self.binding is not None and self.binding.is_partitioned:
             raise SkippedError("it is loaded by partition; launch a backfill of the missing ones.")
         table = self.table(destination)
