@@ -198,13 +198,46 @@ def _verb(store: Any, arguments: argparse.Namespace) -> int:
         case "rename":
             return state_cli.rename(store, arguments.old, arguments.new, _say)
         case "import":
-            return state_cli.import_state(
-                store, arguments.source, arguments.file, _say, force=arguments.force
-            )
+            return _import(store, arguments)
     return state_cli.list_states(store, _say)
 
 
+def _import(store: Any, arguments: argparse.Namespace) -> int:
+    from etl_assets.assets.state_import import Wanted, import_state
+
+    wanted = Wanted(
+        source=arguments.source,
+        state=arguments.state,
+        peer=arguments.peer,
+        from_table=arguments.from_table,
+        streams=arguments.streams,
+        pipeline=arguments.pipeline,
+        replace=arguments.replace,
+        adopt=arguments.adopt,
+        force=arguments.force,
+        dry_run=arguments.dry_run,
+    )
+    return import_state(store, wanted, _say)
+
+
 # Arguments
+
+
+class _ImportPlaces(argparse.Action):
+    """Takes `[definitions] SOURCE [STATE]`, which argparse alone would take in another order."""
+
+    @override
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        del option_string
+        given = list(values)
+        is_file = len(given) > 1 and (given[0].endswith(".py") or Path(given[0]).is_dir())
+        if is_file or len(given) == len(("definitions", "source", "state")):
+            namespace.definitions = Path(given.pop(0))
+        if len(given) not in {1, 2}:
+            parser.error(f"expected SOURCE [STATE], not {' '.join(given) or 'nothing'}")
+        namespace.source, namespace.state = (*given, None)[:2]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -327,10 +360,86 @@ def _add_verbs(verbs: Any) -> None:
     one = _verb_parser(verbs, "rename", "store the states of a source under another name")
     one.add_argument("old", metavar="OLD", help="the present name")
     one.add_argument("new", metavar="NEW", help="the new name")
-    one = _verb_parser(verbs, "import", "take over the bookmarks of a Singer or Mage state file")
-    one.add_argument("source", metavar="SOURCE", help="the source of the streams")
-    one.add_argument("file", metavar="FILE", type=Path, help='holds {"bookmarks": {stream: {...}}}')
-    _add_force(one)
+    _add_import(verbs)
+
+
+_IMPORTING = """\
+Go on where another tool ended, in its tables: its state says up to where each stream was read.
+
+STATE is a file, whose form is recognised: the state of a Singer tap or of Mage, what `meltano state
+get` prints, Meltano's system database, the connection state of Airbyte, the state.json of a dlt
+pipeline. For dlt and PyAirbyte, which keep their state beside their tables, it is the schema of
+these tables, and may be left out: --from dlt, --from pyairbyte. Without any state, as of Sling and
+Fivetran, --from-table begins at the greatest replication key of each table.
+
+A stream that cannot go on without losing or doubling rows is skipped; the line says why.
+"""
+
+
+def _add_import(verbs: Any) -> None:
+    one = _command(verbs, "import", "go on where another tool ended, in its tables")
+    one.formatter_class = argparse.RawDescriptionHelpFormatter
+    one.description = _IMPORTING
+    one.usage = "etl-assets state import [-f FILE] SOURCE [STATE] [options]"
+    one.add_argument(
+        "places",
+        nargs="+",
+        action=_ImportPlaces,
+        metavar="SOURCE [STATE]",
+        help="the source of the streams, and the state",
+    )
+    path = Path("definitions.py")
+    one.add_argument(
+        "-f",
+        "--file",
+        dest="definitions",
+        type=Path,
+        default=path,
+        metavar="FILE",
+        help=f"the definitions file ({path})",
+    )
+    _add_store(one)
+    _add_import_choices(one)
+    one.set_defaults(run=_state, verb="import")
+
+
+def _add_import_choices(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--from", dest="peer", choices=_PEERS, help="whose state it is, if its form does not tell"
+    )
+    one.add_argument(
+        "--from-table",
+        action="store_true",
+        help="begin at the greatest replication key of each table; no later row may have a smaller",
+    )
+    one.add_argument(
+        "--stream",
+        dest="streams",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this stream; may be given several times",
+    )
+    one.add_argument(
+        "--pipeline", metavar="NAME", help="which pipeline's state, if there are several"
+    )
+    one.add_argument(
+        "--adopt", action="store_true", help="take over tables that this library did not make"
+    )
+    one.add_argument(
+        "--replace", action="store_true", help="replace bookmarks that are stored already"
+    )
+    one.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, and do nothing"
+    )
+    one.add_argument(
+        "--force",
+        action="store_true",
+        help="even if a bookmark has other keys than the stream, or is beyond the table's rows",
+    )
+
+
+_PEERS = ("airbyte", "dlt", "mage", "meltano", "pyairbyte", "singer")
 
 
 def _command(commands: Any, name: str, help_: str) -> _Parser:
@@ -348,14 +457,18 @@ def _command(commands: Any, name: str, help_: str) -> _Parser:
 def _verb_parser(verbs: Any, name: str, help_: str) -> _Parser:
     parser = _command(verbs, name, help_)
     _add_definitions(parser)
+    _add_store(parser)
+    parser.set_defaults(run=_state, verb=name)
+    return parser
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--destination", type=int, metavar="N", help="which one, if the definitions have several"
     )
     parser.add_argument(
         "--duckdb", type=Path, metavar="PATH", help="a DuckDB file instead of definitions"
     )
-    parser.set_defaults(run=_state, verb=name)
-    return parser
 
 
 def _add_definitions(parser: argparse.ArgumentParser) -> None:

@@ -204,7 +204,12 @@ def test_import_takes_over_a_state(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "state.json").write_text(
         json.dumps({"type": "STATE", "value": state}), encoding="utf-8"
     )
-    assert main(["state", "import", "shop", "state.json"]) == 0
+    assert main(["state", "import", "shop", "state.json"]) == 1
+    assert (
+        'skipped   shop/visits: it has the bookmark {"seq": 2} already. With --replace'
+        in capsys.readouterr().out
+    )
+    assert main(["state", "import", "shop", "state.json", "--replace"]) == 0
     assert (
         'imported  shop/visits: the bookmark was {"seq": 2}, is {"seq": 1}.'
         in capsys.readouterr().out
@@ -219,8 +224,8 @@ def test_import_says_what_it_skipped_and_why(tmp_path: Path, capsys: Capture) ->
     (tmp_path / "state.json").write_text(json.dumps({"bookmarks": bookmarks}), encoding="utf-8")
     assert main(["state", "import", "shop", "state.json"]) == 1
     skipped = capsys.readouterr().out.splitlines()
-    assert skipped[0].startswith("skipped   shop/customers: its bookmark has no 'id'.")
-    assert '{"bookmark": {"seq": 1}}' in skipped[1]
+    assert skipped[0].startswith("skipped   shop/orders: there is no such stream.")
+    assert skipped[1].startswith("skipped   shop/customers: its bookmark has no 'id'.")
     assert skipped[2] == "skipped   shop/visits: it has no bookmark."
     (tmp_path / "state.json").write_text("[]", encoding="utf-8")
     assert main(["state", "import", "shop", "state.json"]) == 1

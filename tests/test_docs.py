@@ -30,6 +30,7 @@ from tests.toys import read
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+ADOPT = DOCS / "adopt"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 NOT_RUN_AT_MOST = 5
 README_LINES = 130
@@ -38,6 +39,7 @@ MAY_COME_LATER = {"docs/images/asset.png"}
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: \S.* -->\n\Z")
+_FILE = re.compile(r"# (?P<name>\w+\.py)\b")
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _INLINE = re.compile(r"`(?P<code>[^`\n]+)`")
 _HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
@@ -105,7 +107,11 @@ def run_shell(code: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if python_blocks(page) and page.parent != ADOPT],
+    ids=name_of,
+)
 def test_a_page_runs_in_an_empty_folder(
     page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +134,29 @@ def test_a_page_runs_in_an_empty_folder(
             # Empty lines before it: an error then names the line of the page.
             code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
             exec(code, vars(module))  # noqa: S102 - our own pages
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[] if page.stem in {"dlt", "meltano"} else pytest.mark.full)
+        for page in sorted(ADOPT.glob("*.md"))
+        if python_blocks(page)
+    ],
+    ids=name_of,
+)
+def test_a_guide_ends_in_a_running_project(
+    page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block of a guide is run in order; one whose first line names a file is that file."""
+    for block in blocks(page.read_text(encoding="utf-8")):
+        named = _FILE.match(block.code)
+        if block.language == "python" and named:
+            (folder / named["name"]).write_text(block.code, encoding="utf-8")
+        elif block.language == "python":
+            exec(compile(block.code, str(page), "exec"), {})  # noqa: S102 - our own pages
+        elif block.language == "sh":
+            run_shell(block.code, monkeypatch)
 
 
 def test_the_readme_leads_to_rows_that_one_can_see(

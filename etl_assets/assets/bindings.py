@@ -126,6 +126,27 @@ def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
     return found
 
 
+def bindings_in(targets: Iterable[Any]) -> list[Binding]:
+    """Return the bindings of all assets in definitions and repositories."""
+    found: list[Binding] = []
+    for target in targets:
+        assets: Any = (
+            target.assets_defs_by_key.values()
+            if isinstance(target, dg.RepositoryDefinition)
+            else target.assets
+        )
+        found.extend(bindings_of(_flat(assets or ())).values())
+    return found
+
+
+def _flat(assets: Any) -> Iterator[Any]:
+    for one in assets:
+        if type(one) in {list, tuple}:  # an AssetSpec is a tuple too
+            yield from _flat(one)
+        else:
+            yield one
+
+
 def refuse_same_names(context: dg.AssetExecutionContext, bindings: Iterable[Binding]) -> None:
     """Refuse two different sources of one name in a repository: they would share state and tables.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from etl_assets.assets.bindings import Binding, bindings_of
+from etl_assets.assets.bindings import Binding, bindings_in
 from etl_assets.assets.catalog_cli import Look, Say, look_at, name_clash, shown
 from etl_assets.assets.definitions_file import DeclaredDestination, DeclaredSource, Project
 from etl_assets.assets.instance_storage import FILE, check_driver
@@ -68,7 +68,7 @@ def check(project: Project, say: Say, *, read: bool) -> int:
     findings = Findings(say)
     for source in project.sources():
         _check_source(findings, source, read=read)
-    bindings = _bindings(project)
+    bindings = bindings_in(project.targets)
     for destination in project.destinations():
         _check_destination(findings, project, destination, bindings)
     _check_assets(findings, project)
@@ -245,28 +245,6 @@ def _check_assets(findings: Findings, project: Project) -> None:
                 "at the file's top level.",
             )
         findings.ok(subject, _count(count, "asset"))
-
-
-def _bindings(project: Project) -> list[Binding]:
-    import dagster as dg
-
-    found: list[Binding] = []
-    for target in project.targets:
-        assets: Any = (
-            target.assets_defs_by_key.values()
-            if isinstance(target, dg.RepositoryDefinition)
-            else target.assets
-        )
-        found.extend(bindings_of(_flat(assets or ())).values())
-    return found
-
-
-def _flat(assets: Any) -> Iterator[Any]:
-    for one in assets:
-        if type(one) in {list, tuple}:  # an AssetSpec is a tuple too
-            yield from _flat(one)
-        else:
-            yield one
 
 
 def _can_tell(source: Source, look: Look) -> bool:

@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import simplejson
-
+from etl_assets.adoption.states import json_of
 from etl_assets.assets.alike import alike
 from etl_assets.assets.catalog_cli import Say, shown
 from etl_assets.assets.definitions_file import DeclaredDestination, Project
@@ -18,8 +17,10 @@ from etl_assets.model.bookmarks.tracker import plain
 from etl_assets.model.stored import Bookmark, StreamState, TableName
 from etl_assets.model.stream import Stream
 
+if TYPE_CHECKING:
+    from etl_assets.assets.bindings import Binding
+
 SHOWN_BOOKMARK = 60
-_SINGER_KEYS = {"replication_key", "replication_key_value"}
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class Store:
         destination: The destination.
         streams: Declared ones, by source, namespace and name; nothing where no definitions were
             loaded.
+        bindings: How these are read and written, of those that are assets of `stream_assets`.
     """
 
     destination: Destination
     streams: Mapping[tuple[str, str, str], Stream] = field(default_factory=dict)
+    bindings: Mapping[tuple[str, str, str], "Binding"] = field(default_factory=dict)
 
     def find(self, text: str, partition: str | None = None) -> StreamState:
         """Return the state of `source/stream`.
@@ -48,21 +51,21 @@ class Store:
             )
         states = self.destination.states()
         mine = [state for state in states if state.source == source]
-        found = [one for one in mine if _full_name(one) == name] or [
+        found = [one for one in mine if full_name(one) == name] or [
             one for one in mine if one.stream == name
         ]
         if partition is not None:
             found = [one for one in found if one.partition == partition]
         if not found:
             where = f" in partition {partition!r}" if partition is not None else ""
-            known = [f"{one.source}/{_full_name(one)}" for one in states]
+            known = [f"{one.source}/{full_name(one)}" for one in states]
             raise ConfigError(
                 f"No state of {text!r} is stored{where}.", hint=did_you_mean(text, known)
             )
         if len(found) > 1:
             raise ConfigError(
                 f"{text!r} has {len(found)} stored states.",
-                hint="Name the one: " + ", ".join(_label(one) for one in found) + ".",
+                hint="Name the one: " + ", ".join(label(one) for one in found) + ".",
             )
         return found[0]
 
@@ -111,15 +114,19 @@ class _Keeper:
             for call in each.calls
         )
 
-    def store(self) -> Store:
-        """Return what the commands work on."""
+    def store(self, bindings: Mapping[tuple[str, str, str], "Binding"]) -> Store:
+        """Return what the commands work on.
+
+        Args:
+            bindings: Of all streams of the project.
+        """
         streams = {
             (call.source_name, *stream.key): stream
             for one in self.declared
             for call in one.calls
             for stream in call.streams
         }
-        return Store(self.destination, streams)
+        return Store(self.destination, streams, bindings)
 
 
 def store_of(project: Project, number: int | None, asked: str = "") -> Store:
@@ -156,7 +163,10 @@ def store_of(project: Project, number: int | None, asked: str = "") -> Store:
         raise ConfigError(
             f"{shown(project.path)} has {told}.", hint=f"Choose with --destination N: {listed}."
         )
-    return chosen[0].store()
+    from etl_assets.assets.bindings import bindings_in  # with Dagster, which takes a second
+
+    found_bindings = bindings_in(project.targets)
+    return chosen[0].store({(one.source_name, *one.stream.key): one for one in found_bindings})
 
 
 def _keepers(project: Project) -> list[_Keeper]:
@@ -227,17 +237,17 @@ def set_bookmark(
         one.shared and one.source == state.source for one in store.destination.states()
     ):
         raise ConfigError(
-            f"{_label(state)}: the streams of {state.source!r} share one state, "
+            f"{label(state)}: the streams of {state.source!r} share one state, "
             "so it has no bookmark of its own.",
             hint=f"Set that of the source: etl-assets state set {state.source}/ ...",
         )
-    wrong = None if force else _mismatch(store, state, bookmark)
+    wrong = None if force else mismatch(store.cursor(state), bookmark)
     if wrong:
         raise ConfigError(
-            f"{_label(state)}: {wrong}", hint="With --force it is stored all the same."
+            f"{label(state)}: {wrong}", hint="With --force it is stored all the same."
         )
     store.destination.set_bookmark(state, bookmark)
-    say(f"{_label(state)}: the bookmark was {_shown_of(state)}, is {_shown(bookmark)}.")
+    say(f"{label(state)}: the bookmark was {shown_of(state)}, is {shown_bookmark(bookmark)}.")
     say("  The rows in the table stay; the next sync reads from the new bookmark on.")
     if bookmark and state.bookmark is None and not store.cursor(state):
         say(
@@ -251,7 +261,7 @@ def reset(store: Store, text: str, partition: str | None, say: Say) -> int:
     """Forget a stream."""
     state = store.find(text, partition)
     store.destination.delete_state(state)
-    say(f"{_label(state)}: its state is gone; the bookmark was {_shown_of(state)}.")
+    say(f"{label(state)}: its state is gone; the bookmark was {shown_of(state)}.")
     tables = "the tables of all its streams" if state.shared else f"the table {state.table}"
     say(f"  The next sync reads everything and replaces {tables}.")
     return 0
@@ -261,12 +271,12 @@ def rewind(store: Store, text: str, load_id: str, partition: str | None, say: Sa
     """Go back to what a stream was after a load."""
     state = store.find(text, partition)
     deleted = store.destination.rewind(state, load_id)
-    after = store.find(f"{state.source}/{_full_name(state)}", state.partition)
+    after = store.find(f"{state.source}/{full_name(state)}", state.partition)
     say(
-        f"{_label(state)}: back at load {load_id}; "
+        f"{label(state)}: back at load {load_id}; "
         f"{deleted} rows were deleted, {after.rows_in_table} are left."
     )
-    say(f"  The bookmark was {_shown_of(state)}, is {_shown(after.bookmark)}.")
+    say(f"  The bookmark was {shown_of(state)}, is {shown_bookmark(after.bookmark)}.")
     return 0
 
 
@@ -296,96 +306,15 @@ def rename(store: Store, old: str, new: str, say: Say) -> int:
         if store.destination.table_for(new, stream) != state.table:
             option = json.dumps({stream.full_name: {"table": str(state.table)}})
             say(
-                f"  {_full_name(state)}: its rows stay in {state.table}; "
+                f"  {full_name(state)}: its rows stay in {state.table}; "
                 f"keep them there with options={option}."
             )
     return 0
 
 
-def import_state(store: Store, source: str, file: Path, say: Say, *, force: bool) -> int:
-    """Take bookmarks over from a Singer or Mage state.
-
-    Returns:
-        The exit code: 1 if a stream of the file was skipped.
-
-    Raises:
-        ConfigError: The file holds no state.
-    """
-    bookmarks = read_state(file)
-    states = [state for state in store.destination.states() if state.source == source]
-    if any(state.shared for state in states):
-        raise ConfigError(
-            f"The streams of {source!r} share one state, "
-            "into which no single bookmark can be imported.",
-            hint=f"Store the whole document: etl-assets state set {source}/ @{file.name}",
-        )
-    skipped = 0
-    for name, bookmark in bookmarks.items():
-        found = [state for state in states if name in _names(state)]
-        why = _why_not(store, found, bookmark, force=force)
-        if why:
-            skipped += 1
-            say(f"skipped   {source}/{name}: {why}")
-            continue
-        store.destination.set_bookmark(found[0], bookmark)
-        say(
-            f"imported  {_label(found[0])}: "
-            f"the bookmark was {_shown_of(found[0])}, is {_shown(bookmark)}."
-        )
-    return int(skipped > 0)
-
-
-def read_state(file: Path) -> dict[str, dict[str, Any]]:
-    """Read the bookmarks of a state file.
-
-    The file has `{"bookmarks": {stream: {...}}}`, or is a Singer STATE message.
-
-    Raises:
-        ConfigError: It is not there, or is none.
-    """
-    document = _json(_text(file), f"the state {str(file)!r}")
-    if isinstance(document, dict) and isinstance(document.get("value"), dict):
-        document = document["value"]
-    bookmarks = document.get("bookmarks") if isinstance(document, dict) else None
-    if not isinstance(bookmarks, dict) or not all(
-        isinstance(one, dict) for one in bookmarks.values()
-    ):
-        raise ConfigError(
-            f"{str(file)!r} is no state.",
-            hint='It looks like {"bookmarks": {"orders": {"id": 5}}}.',
-        )
-    return {name: _from_singer(one) for name, one in bookmarks.items()}
-
-
-def _why_not(
-    store: Store, found: Sequence[StreamState], bookmark: Bookmark, *, force: bool
-) -> str | None:
-    if not bookmark:
-        return "it has no bookmark."
-    if not found:
-        return (
-            "it was never synced into this destination, so it has no state to change. "
-            f'Launch it once with the run config {{"bookmark": {dump(bookmark)}}}.'
-        )
-    if len(found) > 1:
-        return "more than one stored state has this name."
-    return None if force else _mismatch(store, found[0], bookmark)
-
-
-def _from_singer(bookmark: dict[str, Any]) -> dict[str, Any]:
-    """Return the values by replication key.
-
-    Database taps write the key's name as a value beside the key's value.
-    """
-    if bookmark.keys() >= _SINGER_KEYS and isinstance(bookmark["replication_key"], str):
-        return {bookmark["replication_key"]: bookmark["replication_key_value"]}
-    return bookmark
-
-
-def _mismatch(store: Store, state: StreamState, bookmark: Bookmark | None) -> str | None:
-    """Return why a bookmark cannot be one of this stream, or None."""
+def mismatch(known: Sequence[str], bookmark: Bookmark | None) -> str | None:
+    """Return why a bookmark cannot be one of a stream with these replication keys, or None."""
     keys = set(plain(bookmark) or ())
-    known = store.cursor(state)
     if bookmark is None or not known or keys == set(known):
         return None
     wrong = sorted(keys - set(known))
@@ -396,20 +325,13 @@ def _mismatch(store: Store, state: StreamState, bookmark: Bookmark | None) -> st
 
 def _read_bookmark(value: str) -> dict[str, Any] | None:
     text = _text(Path(value[1:])) if value.startswith("@") else value
-    bookmark = _json(text, "the bookmark")
+    bookmark = json_of(text, "The bookmark")
     if bookmark is not None and not isinstance(bookmark, dict):
         raise ConfigError(
             "A bookmark is an object of values by replication key, or null.",
             hint='Such as {"updated_at": "2026-01-01"}.',
         )
     return bookmark
-
-
-def _json(text: str, what: str) -> Any:
-    try:
-        return simplejson.loads(text, use_decimal=True)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{what[0].upper()}{what[1:]} is not JSON: {error}.") from None
 
 
 def _text(file: Path) -> str:
@@ -424,33 +346,32 @@ def _text(file: Path) -> str:
 def _row(state: StreamState) -> tuple[str, ...]:
     return (
         state.source,
-        _full_name(state) or "(the source)",
+        full_name(state) or "(the source)",
         state.partition or "-",
-        _shown_of(state),
+        shown_of(state),
         str(state.rows_in_table),
         state.load_id,
         state.committed_at.isoformat(timespec="seconds"),
     )
 
 
-def _shown(bookmark: Bookmark | None) -> str:
+def shown_bookmark(bookmark: Bookmark | None) -> str:
+    """Return a bookmark for people, shortened."""
     text = dump(plain(bookmark)) or "none"
     return text if len(text) <= SHOWN_BOOKMARK else text[: SHOWN_BOOKMARK - 1] + "…"
 
 
-def _shown_of(state: StreamState) -> str:
-    return "damaged" if state.damage is not None else _shown(state.bookmark)
+def shown_of(state: StreamState) -> str:
+    """Return the bookmark of a state row for people."""
+    return "damaged" if state.damage is not None else shown_bookmark(state.bookmark)
 
 
-def _full_name(state: StreamState) -> str:
+def full_name(state: StreamState) -> str:
+    """Return the name of a stream, behind its namespace if it has one."""
     return f"{state.namespace}.{state.stream}" if state.namespace else state.stream
 
 
-def _label(state: StreamState) -> str:
+def label(state: StreamState) -> str:
+    """Return what the commands call a state row."""
     partition = f" --partition {state.partition}" if state.partition else ""
-    return f"{state.source}/{_full_name(state)}{partition}"
-
-
-def _names(state: StreamState) -> set[str]:
-    # Singer's database taps call a stream `schema-table`.
-    return {state.stream, _full_name(state), f"{state.namespace}-{state.stream}"}
+    return f"{state.source}/{full_name(state)}{partition}"

@@ -125,7 +125,7 @@ def take_over(
         for stream in streams:
             table = cache.place_of(source.state_name, stream)
             if stream.name in mine and tx.exists(table) and ledger.owner(table) is None:
-                _fit_types(tx, destination, table, stream)
+                fit_types(tx, destination, table, stream)
                 ledger.adopt(_as_ours(tx, stored_as, stream, table, mine[stream.name].bookmark))
                 taken[stream.name] = mine[stream.name].bookmark
         if taken:
@@ -195,7 +195,7 @@ def _moment(stored: Any) -> datetime | None:
     return stored if isinstance(stored, datetime) else None
 
 
-def _fit_types(tx: Transaction, destination: Any, table: TableName, stream: Stream) -> None:
+def fit_types(tx: Transaction, destination: Any, table: TableName, stream: Stream) -> None:
     """Give columns the types that they would have been made with, where every value stays as it is.
 
     PyAirbyte keeps times in UTC without saying so, and numbers with nine decimals: beside what is

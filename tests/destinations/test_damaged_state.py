@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from etl_assets.assets.state_cli import Store, get, import_state, list_states, reset, set_bookmark
+from etl_assets.assets.state_cli import Store, get, list_states, reset, set_bookmark
+from etl_assets.assets.state_import import Wanted, import_state
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.destinations.sqlalchemy.destination import SqlDestination
 from etl_assets.exceptions import BookmarkError, EtlAssetsError, StateError
@@ -120,12 +121,8 @@ def test_other_streams_go_on_and_an_import_repairs(tmp_path: Path) -> None:
         (tmp_path / "state.json").write_text(
             json.dumps({"bookmarks": {"orders": {"id": 2}}}), encoding="utf-8"
         )
-        assert (
-            import_state(
-                Store(warehouse), "conformance", tmp_path / "state.json", print, force=False
-            )
-            == 0
-        )
+        wanted = Wanted("conformance", str(tmp_path / "state.json"), streams=["eu.orders"])
+        assert import_state(Store(warehouse), wanted, print) == 0
         assert resolve_start(GivenRead(ORDERS, []), warehouse).bookmark == {"id": 2}
 
 

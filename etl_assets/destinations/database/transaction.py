@@ -180,6 +180,14 @@ class Reading(Protocol):
         del table, name
         return False
 
+    def strict_columns(self, table: TableName) -> list[str]:
+        """Return the columns that must not be NULL and have no default.
+
+        Override it together with `allow_nulls`, where the engine can tell.
+        """
+        del table
+        return []
+
     def has_values(self, table: TableName, name: str) -> bool:
         """Return whether a column holds anything but NULL."""
         return self.has_rows(table, f"{quote(name)} IS NOT NULL")
@@ -349,6 +357,13 @@ class Transaction(Reading, Protocol):
     ) -> None:
         """Change a column's type and keep every value exactly."""
         ...
+
+    def allow_nulls(self, table: TableName, names: Sequence[str]) -> None:
+        """Make columns take NULL that must not be NULL now.
+
+        Override it together with `strict_columns`.
+        """
+        raise DestinationError(f"{type(self).__name__} changes no columns of {table}: {names}.")
 
     def index(self, table: TableName, keys: Sequence[str]) -> None:
         """Have a merge find rows by their key without reading the whole table.

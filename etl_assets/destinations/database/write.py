@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from etl_assets.destinations.database.bookkeeping import is_bookkeeping, relax
 from etl_assets.destinations.database.column_types import merged as merged_type
 from etl_assets.destinations.database.column_types import narrowed
 from etl_assets.destinations.database.partition_rows import PartitionRows
@@ -306,6 +307,8 @@ def _evolve(
     stays.
     """
     types = {f.name: f.type for f in existing} | _add_own_columns(tx, plan, existing)
+    if plan.load.adopt and any(map(is_bookkeeping, existing.names)):
+        relax(tx, plan.table)
     has_rows = bool(plan.staging.rows or plan.tables)
     for f in wanted:
         old = types.get(f.name)

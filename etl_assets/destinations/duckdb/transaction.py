@@ -184,6 +184,23 @@ class DuckDBTransaction(SqlTransaction):
         return not self.has_rows(table, f"{back} IS DISTINCT FROM {column}")
 
     @override
+    def strict_columns(self, table: TableName) -> list[str]:
+        known = "database_name = ? AND schema_name = ? AND table_name = ?"
+        found = self.execute(
+            f"SELECT column_name FROM duckdb_columns() WHERE {known} "
+            "AND NOT is_nullable AND column_default IS NULL ORDER BY column_index",
+            (self._catalog, table.schema or "main", table.name),
+        )
+        return [name for (name,) in found]
+
+    @override
+    def allow_nulls(self, table: TableName, names: Sequence[str]) -> None:
+        for name in names:
+            altered = f"ALTER COLUMN {quote(name)} DROP NOT NULL"
+            self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
+        self._changed.add(table)
+
+    @override
     def is_free(self, table: TableName, name: str) -> bool:
         place = (self._catalog, table.schema or "main", table.name)
         known = "database_name = ? AND schema_name = ? AND table_name = ?"

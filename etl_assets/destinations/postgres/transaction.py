@@ -156,6 +156,21 @@ class PostgresTransaction(SqlTransaction):
         self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
 
     @override
+    def strict_columns(self, table: TableName) -> list[str]:
+        found = self.execute(
+            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) "
+            "AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef "
+            "AND attidentity = '' ORDER BY attnum",
+            (self.quoted(table),),
+        )
+        return [name for (name,) in found]
+
+    @override
+    def allow_nulls(self, table: TableName, names: Sequence[str]) -> None:
+        altered = ", ".join(f"ALTER COLUMN {quote(name)} DROP NOT NULL" for name in names)
+        self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
+
+    @override
     def is_free(self, table: TableName, name: str) -> bool:
         # Constraints, indexes, views, defaults, generated columns, policies and publications all
         # depend on the column.

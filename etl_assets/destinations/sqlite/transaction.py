@@ -120,6 +120,29 @@ class SqliteTransaction(SqlRows):
         return says_no_more and not indexed
 
     @override
+    def strict_columns(self, table: TableName) -> list[str]:
+        found = self.execute(
+            "SELECT name FROM pragma_table_info(?, ?) "
+            'WHERE "notnull" AND dflt_value IS NULL AND NOT pk ORDER BY cid',
+            (table.name, table.schema or MAIN),
+        )
+        return [name for (name,) in found]
+
+    @override
+    def allow_nulls(self, table: TableName, names: Sequence[str]) -> None:
+        # SQLite cannot change a column either: its rows move into a table that was made anew.
+        made = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
+        types = self.type_names(table)
+        strict = set(self.strict_columns(table)) - set(names)
+        declared = {n: f"{type_} NOT NULL" if n in strict else type_ for n, type_ in types.items()}
+        self.execute(f"CREATE TABLE {self.quoted(made)} ({_declared(declared)})")
+        copied = ", ".join([_row_number(types), *map(quote, types)])
+        self.execute(
+            f"INSERT INTO {self.quoted(made)} ({copied}) SELECT {copied} FROM {self.quoted(table)}"
+        )
+        self._put_in_place(table, made)
+
+    @override
     def widen_column(
         self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
     ) -> None:
