@@ -1,4 +1,4 @@
-"""The step of a stream with checks.
+"""The step of a stream with checks, and what the last step of a split one does with its checks.
 
 Its body drives the load, because an IO manager cannot yield what checks find.
 """
@@ -17,6 +17,7 @@ from etl_assets.assets.io_manager import Output
 from etl_assets.assets.metadata import log_changes
 from etl_assets.assets.names import op_name
 from etl_assets.assets.source_step import two_of_one_name
+from etl_assets.assets.split_read import SplitRead
 from etl_assets.assets.steps import StepSettings
 from etl_assets.assets.stream_checks import (
     check_specs,
@@ -28,6 +29,7 @@ from etl_assets.assets.stream_checks import (
 )
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import CheckFailedError, ConfigError
+from etl_assets.sources.read import StreamRead
 
 OUTPUT = "result"
 
@@ -41,7 +43,7 @@ def checked_asset(
         with Edge(settings.retry_policy, context.retry_number):
             for other in same_name(context, binding):
                 raise two_of_one_name(binding, other)
-            yield from _load(context, config, binding, io_manager_key)
+            yield from load_checked(context, binding.read(config), binding, io_manager_key)
 
     out = dg.AssetOut.from_spec(
         spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
@@ -60,16 +62,30 @@ def checked_asset(
     )(bound(materialize, {OUTPUT: binding}))
 
 
-def _load(
-    context: dg.AssetExecutionContext, config: SyncConfig, binding: Binding, io_manager_key: str
+def load_checked(
+    context: dg.AssetExecutionContext,
+    read: StreamRead | SplitRead,
+    binding: Binding,
+    io_manager_key: str,
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Load a stream with checks, and yield its materialization with what they have found.
+
+    Args:
+        context: Of the step.
+        read: What is loaded.
+        binding: Of the stream.
+        io_manager_key: The resource with its destination.
+
+    Raises:
+        CheckFailedError: One of them is a gate, and has failed. Its results were yielded.
+    """
     destination = _destination(binding, getattr(context.resources, io_manager_key))
     refuse_checks(binding, destination)
     key, checks = context.asset_key, checks_of(binding)
     output = Output(
         destination,
         output_context(context, OUTPUT),
-        binding.read(config),
+        read,
         checks=checks_of_load(binding),
         observed=context,
     )

@@ -37,8 +37,7 @@ def refuse_checks(binding: Binding, destination: Destination | None) -> None:
     """Refuse checks that could never be evaluated; asks neither the source nor the destination.
 
     Raises:
-        ConfigError: The destination has no transactions, the source cannot count, or the stream is
-            split.
+        ConfigError: The destination has no transactions, or the source cannot count.
     """
     checks = checks_of(binding)
     stream = binding.stream
@@ -46,13 +45,6 @@ def refuse_checks(binding: Binding, destination: Destination | None) -> None:
         return
     if destination is not None:
         refuse_unchecked(checks, destination.capabilities, stream)
-    if binding.options.split:
-        raise ConfigError(
-            f"stream {stream.full_name!r}: it is split, so the check {checks[0].name!r} cannot be "
-            "evaluated by its load.",
-            hint="Leave checks or split out.",
-            stream=stream.name,
-        )
     for check in checks:
         counts = type(binding.source).count_records is not Source.count_records
         if isinstance(check, MatchesSource) and not counts:

@@ -111,6 +111,22 @@ def test_a_blocking_check_holds_back_the_report(server: Server) -> None:
     right_again(server.project, "customers")
 
 
+def test_a_split_stream_is_published_where_its_gate_passes(server: Server) -> None:
+    """Each of its steps has a process of its own here."""
+    wrong_row(server.project, "orders")
+    launched = server.launch("parts/orders")
+    assert server.ended(launched) == "FAILURE"
+    assert server.project.check_status("parts/orders", "positive", launched) == "FAILED"
+    right_again(server.project, "orders")
+    again = server.launch("parts/orders")
+    assert server.ended(again) == "SUCCESS"
+    assert server.checks("parts/orders", again) == {
+        "unique_key": "SUCCEEDED",
+        "positive": "SUCCEEDED",
+    }
+    assert server.project.ids("parts/orders") == ALL
+
+
 @pytest.mark.full
 def test_one_stream_of_a_step_fails_its_gate(server: Server) -> None:
     wrong_row(server.project, "orders")
