@@ -5,7 +5,7 @@ knows the dynamic step too. All else is in the destination: nothing is pickled, 
 shared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
@@ -202,6 +202,24 @@ def split_asset(
         with Edge(retry_policy, context.retry_number):
             steps.load_range(context, key)
 
+    publishing = _publishing(f"{name}__publish", steps, tuple(checked), of_each)
+    return dg.AssetsDefinition(
+        node_def=_as_one(name, (plan, load_range, publishing), upstream),
+        keys_by_input_name=upstream,
+        keys_by_output_name={OUTPUT: spec.key},
+        check_specs_by_output_name=checked,
+        specs=[spec],
+        resource_defs={KEYS: _KEYS_RESOURCE},
+        hook_defs=settings.hooks,
+    )
+
+
+def _publishing(
+    name: str, steps: "_Steps", checks: Sequence[str], of_each: Mapping[str, Any]
+) -> dg.OpDefinition:
+    """Return the op of the last step, with an output for the stream and one for each check."""
+    binding, key, retry_policy = steps.binding, steps.io_manager_key, steps.retry_policy
+
     def publish(
         context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]
     ) -> StreamRead | SplitRead:
@@ -212,25 +230,14 @@ def split_asset(
         context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]
     ) -> Iterator[Any]:
         with Edge(retry_policy, context.retry_number):
-            yield from load_checked(context, steps.last(config, keys), binding, io_manager_key)
+            yield from load_checked(context, steps.last(config, keys), binding, key)
 
     outs = {
-        OUTPUT: dg.Out(dg.Any, io_manager_key=io_manager_key),
-        **{output: dg.Out(dg.Any, io_manager_key=KEYS) for output in checked},
+        OUTPUT: dg.Out(dg.Any, io_manager_key=key),
+        **{check: dg.Out(dg.Any, io_manager_key=KEYS) for check in checks},
     }
-    publishing = dg.op(name=f"{name}__publish", out=outs, **of_each)(
-        bound(publish_checked if checked else publish, {OUTPUT: binding})
-    )
-
-    return dg.AssetsDefinition(
-        node_def=_as_one(name, (plan, load_range, publishing), upstream),
-        keys_by_input_name=upstream,
-        keys_by_output_name={OUTPUT: spec.key},
-        check_specs_by_output_name=checked,
-        specs=[spec],
-        resource_defs={KEYS: _KEYS_RESOURCE},
-        hook_defs=settings.hooks,
-    )
+    body = bound(publish_checked if checks else publish, {OUTPUT: binding})
+    return dg.op(name=name, out=outs, **of_each)(body)
 
 
 def _as_one(
