@@ -11,7 +11,7 @@ import dagster as dg
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.closing import log_closing
 from etl_assets.assets.config import SyncConfig
-from etl_assets.assets.dagster_private import output_context
+from etl_assets.assets.dagster_private import keys_of_step, output_context
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import Output
 from etl_assets.assets.metadata import log_changes
@@ -23,6 +23,7 @@ from etl_assets.assets.stream_checks import (
     check_specs,
     checks_of,
     checks_of_load,
+    evaluated_alone,
     evaluations,
     refuse_checks,
     results_of,
@@ -43,16 +44,25 @@ def checked_asset(
         with Edge(settings.retry_policy, context.retry_number):
             for other in same_name(context, binding):
                 raise two_of_one_name(binding, other)
-            yield from load_checked(context, binding.read(config), binding, io_manager_key)
+            if context.selected_asset_keys:
+                yield from load_checked(context, binding.read(config), binding, io_manager_key)
+                return
+            place = _destination(binding, getattr(context.resources, io_manager_key))
+            checks = context.selected_asset_check_keys
+            yield from evaluated_alone(binding, _key(context), place, checks)
 
     out = dg.AssetOut.from_spec(
-        spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
+        spec.replace_attributes(deps=[]),
+        dagster_type=dg.Any,
+        io_manager_key=io_manager_key,
+        is_required=False,  # not where a check is executed by itself
     )
     return dg.multi_asset(
         name=op_name(spec.key),
         outs={OUTPUT: out},
         deps=list(spec.deps),
         check_specs=check_specs(binding, spec.key),
+        can_subset=True,
         required_resource_keys={io_manager_key},
         backfill_policy=settings.backfill_policy,
         retry_policy=settings.retry_policy,
@@ -82,6 +92,7 @@ def load_checked(
     destination = _destination(binding, getattr(context.resources, io_manager_key))
     refuse_checks(binding, destination)
     key, checks = context.asset_key, checks_of(binding)
+    selected = context.selected_asset_check_keys
     output = Output(
         destination,
         output_context(context, OUTPUT),
@@ -93,7 +104,7 @@ def load_checked(
         result = output.synced()
     except CheckFailedError as error:
         # Nothing was loaded, so there is no materialization; why not is told before the step fails.
-        yield from evaluations(key, checks, error.results)
+        yield from evaluations(key, checks, error.results, selected)
         raise
     log_changes(context.log, binding.stream.full_name, result)
     log_closing(context.log, binding.stream.full_name, result)
@@ -102,8 +113,13 @@ def load_checked(
         asset_key=key,
         metadata=output.metadata(result),
         data_version=dg.DataVersion(changed_by) if changed_by else None,
-        check_results=list(evaluations(key, checks, results_of(binding, result))),
+        check_results=list(evaluations(key, checks, results_of(binding, result), selected)),
     )
+
+
+def _key(context: dg.AssetExecutionContext) -> dg.AssetKey:
+    """Return the key of the step's asset, also where the run only executes its checks."""
+    return keys_of_step(context)[OUTPUT]
 
 
 def _destination(binding: Binding, manager: Any) -> Destination:

@@ -38,6 +38,7 @@ from etl_assets.assets.stream_checks import (
     check_specs,
     checks_of,
     checks_of_load,
+    evaluated_alone,
     evaluations,
     held_back_in,
     refuse_checks,
@@ -134,6 +135,9 @@ class _Step:
         work_out_outputs_once(context)
         check_known(self.refreshed, self._names().values())
         selected = self._selected()
+        yield from self._checked_alone(selected)
+        if not selected:
+            return
         wanted = self._without_those_done(selected)
         if not wanted:
             context.log.info("Every selected stream was materialized before the retry.")
@@ -157,6 +161,16 @@ class _Step:
         if not self._is_tried_again(failure):
             evaluate_checks(context, selected.keys() - failed.keys())
         raise failure
+
+    def _checked_alone(
+        self, selected: Mapping[dg.AssetKey, Binding]
+    ) -> Iterator[dg.AssetCheckResult]:
+        """Evaluate the checks of the run whose streams it does not load."""
+        checks = self.context.selected_asset_check_keys
+        keys = keys_of_step(self.context)
+        for output, binding in self.by_output.items():
+            if keys[output] not in selected:
+                yield from evaluated_alone(binding, keys[output], self.destination, checks)
 
     def _outcomes(
         self, wanted: Mapping[dg.AssetKey, Binding], observer: SourceObserver

@@ -13,7 +13,7 @@ CHECKED = Path(__file__).parent / "checked.py"
 ALL = list(range(ROWS))
 LISTED = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
     assetChecksOrError { ... on AssetChecks { checks {
-        name blocking executionForLatestMaterialization { status runId evaluation {
+        name blocking canExecuteIndividually executionForLatestMaterialization { status runId evaluation {
             success severity description metadataEntries { label } } } } } } } } }"""
 
 pytestmark = pytest.mark.xdist_group("checks_launched")  # they share the server
@@ -125,6 +125,19 @@ def test_a_split_stream_is_published_where_its_gate_passes(server: Server) -> No
         "positive": "SUCCEEDED",
     }
     assert server.project.ids("parts/orders") == ALL
+
+
+@pytest.mark.parametrize("key", ["shop/orders", pytest.param("crm/orders", marks=pytest.mark.full)])
+def test_the_button_of_a_check(key: str, server: Server) -> None:
+    """It is there, and evaluates the check on the table as it is."""
+    assert server.ended(server.launch(key)) == "SUCCESS"
+    assert listed(server, key)["positive"]["canExecuteIndividually"] == "CAN_EXECUTE"
+    wrong_row(server.project, "orders")
+    pressed = server.press(key, "positive")
+    assert server.ended(pressed) == "SUCCESS"
+    assert server.checks(key, pressed)["positive"] == "SUCCEEDED"
+    assert server.project.ids(key) == ALL, "nothing was loaded"
+    right_again(server.project, "orders")
 
 
 @pytest.mark.full
