@@ -140,6 +140,10 @@ class Publishing:
         else:
             self._outcomes.failed_before(line)
 
+    def arrived(self, line: Line) -> None:
+        """Record that records of a stream have come."""
+        self._outcomes.arrived(line)
+
     def exported(self, line: Line, rows: int, size: int) -> None:
         """Count rows that the session was given and that no state covers yet."""
         self._uncovered[line.key] = line
@@ -199,6 +203,7 @@ class Publishing:
     def end(self, line: Line) -> None:
         """Record that a stream was read completely."""
         line.ended = True
+        self._outcomes.ended(line)
         self._waiting.discard(line.key)
         if not line.landed:
             self._ended[line.key] = line
@@ -300,13 +305,14 @@ class Publishing:
     ) -> bool:
         """Commit, and tell whether that was possible; those that have ended are published then."""
         landing = [line for line in lines if line.ended]
+        began = time.monotonic()
         if not self._commit(lines, complete=bool(landing), shared=shared, apart=apart):
             return False
         for line in landing:
             line.landed = True
             self._landed += 1
             self._ended.pop(line.key, None)
-            self._outcomes.published(line)
+            self._outcomes.published(line, self._committed_at - began)
             line.tell_remarks(self._observer)
         return True
 
