@@ -29,7 +29,7 @@ class Outcomes:
         self.failures = 0
         self.late: Exception | None = None
         self._last_end = self.began
-        """When a stream was last read to its end, or failed: from then on, the next one was read."""
+        """When a stream was last read to its end, or failed: the next one is read from then on."""
         self._session = session
         self._runs_ahead = runs_ahead
         self._untold: list[StreamOutcome] = []
