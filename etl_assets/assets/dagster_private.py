@@ -12,6 +12,7 @@ from dagster._check import CheckError
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
 from dagster._core.definitions.output import OutputDefinition
+from dagster._core.events import EngineEventData
 from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
 from dagster._core.execution.context.metadata_logging import (
     AssetMetadataHandle,
@@ -42,6 +43,7 @@ __all__ = [
     "output_context",
     "output_mapping",
     "partition_names",
+    "report_in_run",
     "retry_policy",
     "run_checks",
     "run_tags",
@@ -314,3 +316,10 @@ def failing_checks(
         if record is not None and record.status is AssetCheckExecutionRecordStatus.FAILED:
             failing.setdefault(one.asset_key, []).append(one.name)
     return failing
+
+
+def report_in_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, message: str, metadata: Mapping[str, Any]
+) -> None:
+    """Write an event into a run that may have ended; events of assets would be about these."""
+    instance.report_engine_event(message, run, EngineEventData(metadata=metadata))

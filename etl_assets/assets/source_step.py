@@ -54,6 +54,7 @@ from etl_assets.model.events import StreamKey, keeps_streams_apart
 from etl_assets.model.load import Load
 from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import TableName
+from etl_assets.progress_text import counted
 from etl_assets.redaction import redact
 from etl_assets.sources.source_read import SourceRead
 
@@ -207,10 +208,11 @@ class _Step:
     ]:
         """Yield what was loaded, and return what failed."""
         failed: dict[dg.AssetKey, Exception] = {}
-        untold = _by_stream(wanted)
+        untold, rows = _by_stream(wanted), 0
         for outcome in outcomes:
             key = untold.pop(outcome.stream.key)
             if outcome.error is None:
+                rows += outcome.result.records_loaded
                 yield self._result(key, wanted[key], outcome)
                 continue
             failed[key] = outcome.error
@@ -222,6 +224,9 @@ class _Step:
             raise AssertionError(
                 f"nothing is known of {sorted(key.to_user_string() for key in untold.values())}"
             )
+        loaded = len(wanted) - len(failed)
+        told = f"{loaded} of {counted(len(wanted), 'stream')} loaded, {counted(rows, 'row')}"
+        self.context.log.info(told)
         return failed
 
     def _is_tried_again(self, failure: dg.Failure | dg.RetryRequested) -> bool:

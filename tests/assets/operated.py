@@ -8,7 +8,13 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets import DuckDBDestination, Stream, build_source_sensor, stream_assets
+from etl_assets import (
+    DuckDBDestination,
+    Stream,
+    build_run_summary_sensor,
+    build_source_sensor,
+    stream_assets,
+)
 from etl_assets.exceptions import StreamReadError
 from etl_assets.sources.sql import SqlSource
 
@@ -65,6 +71,7 @@ crm_assets = stream_assets(
 defs = dg.Definitions(
     assets=[*shop_assets, *crm_assets],
     sensors=[
-        build_source_sensor(shop, assets=shop_assets, minimum_interval_seconds=1, runs="tick")
+        build_source_sensor(shop, assets=shop_assets, minimum_interval_seconds=1, runs="tick"),
+        build_run_summary_sensor([*shop_assets, *crm_assets], minimum_interval_seconds=1),
     ],
 )

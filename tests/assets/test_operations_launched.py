@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from etl_assets.assets.run_summary import SUMMARY_TAG
 from etl_assets.assets.sensors import TICK_TAG
 from tests.assets import launcher
 from tests.assets.launcher import (
@@ -53,6 +54,19 @@ class Operated(Project):
         return sorted(one.name for one in self.folder.rglob("*.arrow*"))
 
 
+def summary(server: Server, run: str) -> str:
+    """Wait for the summary of a run that has ended."""
+    query = (
+        """query ($run: ID!) { runOrError(runId: $run) { ... on Run { tags { key value } } } }"""
+    )
+
+    def told() -> str:
+        tags = {one["key"]: one["value"] for one in server.ask(query, run=run)["tags"]}
+        return str(tags.get(SUMMARY_TAG, ""))
+
+    return str(wait_for(told, f"the summary of run {run}"))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
@@ -93,6 +107,9 @@ def test_the_next_attempt_is_about_the_assets_that_failed(
     with project.cut("orders"):
         failed = server.launch(*KEYS, "crm/orders", "crm/customers")
         assert server.ended(failed) == "FAILURE"
+    assert summary(server, failed) == (
+        "2 of 4 streams loaded (0 rows), 2 failed: crm/orders, shop/orders"
+    )
     params = {"parentRunId": failed, "strategy": "FROM_ASSET_FAILURE"}
     again = launched(server.ask(REEXECUTE, params=params))
     assert server.ended(again) == "SUCCESS"
