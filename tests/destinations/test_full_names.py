@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from etl_assets.destinations.sqlalchemy.destination import SqlDestination
 from etl_assets.model.stored import TableName
@@ -43,8 +44,8 @@ def test_a_table_without_a_schema_is_in_the_connections_own(tmp_path: Path) -> N
 
 def test_the_schema_of_mysql_is_its_database() -> None:
     with mysql_schema() as name:
-        url = MYSQL.replace("mysql://", "mysql+pymysql://").rstrip("/")
-        destination = SqlDestination(f"{url}/{name}")
+        url = make_url(MYSQL).set(drivername="mysql+pymysql", database=name)
+        destination = SqlDestination(url.render_as_string(hide_password=False))
         destination.test_connection()
         assert destination.prefix_of(TABLE) == name
         assert destination.prefix_of(WITH_SCHEMA) is None

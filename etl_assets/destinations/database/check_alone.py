@@ -14,7 +14,6 @@ from etl_assets.destinations.database.checking import (
 )
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.destinations.database.ledger import Ledger
-from etl_assets.destinations.database.ownership import joined_state
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.model.checks import CheckResult
 from etl_assets.model.load import Load
@@ -87,7 +86,7 @@ def _evaluated(database: DatabaseDestination, load: Load, checking: Checking) ->
 def _state(ledger: Ledger, load: Load) -> StreamState | None:
     if not ledger.exists():
         return None
-    return joined_state(ledger.stream_states(load.source, load.stream))
+    return ledger.table_state(load.source, load.stream)
 
 
 def _found(

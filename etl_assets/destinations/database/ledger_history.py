@@ -30,6 +30,8 @@ from etl_assets.strategies import WriteStrategy
 
 REJECTED = "rejected"
 """In the ledger's `strategy`: a load of the table with rejected records, not of the stream's."""
+SET = "set"
+"""In the ledger's `strategy`: somebody has stored another bookmark."""
 REWIND = "rewind"
 """In the ledger's `strategy`: the stream went back to this load; what came after it is undone."""
 PARTITION = "partition"
