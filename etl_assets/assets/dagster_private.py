@@ -21,11 +21,13 @@ from dagster._core.execution.context.metadata_logging import (
 from dagster._core.execution.context.system import StepExecutionContext
 from dagster._core.execution.plan.outputs import StepOutputHandle
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from typing_extensions import override
 
 from etl_assets.exceptions import ConfigError
 
 __all__ = [
+    "AssetPartitionStatus",
     "NamespacedMetadataSet",
     "TableMetadataSet",
     "add_event_metadata",
