@@ -71,6 +71,7 @@ class Publishing:
         self._own = False
         """A stream has a state of its own."""
         self._outcomes = Outcomes(session, runs_ahead=runs_ahead)
+        self.arrived, self.tell_wrong = self._outcomes.arrived, self._outcomes.tell_wrong
         for line in lines:
             if line.error is not None:
                 self._outcomes.failed_before(line)
@@ -139,10 +140,6 @@ class Publishing:
             self._session.revise(line.load)
         else:
             self._outcomes.failed_before(line)
-
-    def arrived(self, line: Line) -> None:
-        """Record that records of a stream have come."""
-        self._outcomes.arrived(line)
 
     def exported(self, line: Line, rows: int, size: int) -> None:
         """Count rows that the session was given and that no state covers yet."""
@@ -385,7 +382,3 @@ class Publishing:
         self._ended.pop(line.key, None)
         self._waiting.discard(line.key)
         self._outcomes.fail(line, error)
-
-    def tell_wrong(self, line: Line) -> None:
-        """Tell of a stream that was looked at for more wrong fields: there are no more."""
-        self._outcomes.tell_wrong(line)
