@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from etl_assets.assets.options import StreamOptions
     from etl_assets.assets.overview import build_overview_asset
+    from etl_assets.assets.run_summary import build_run_summary_sensor
     from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
     from etl_assets.assets.translator import StreamProps, StreamTranslator
     from etl_assets.caches.bigquery import BigQueryCache
@@ -139,6 +140,7 @@ _HOME = {
     "WriteResult": "results",
     "WriteStrategy": "strategies",
     "build_overview_asset": "assets.overview",
+    "build_run_summary_sensor": "assets.run_summary",
     "build_source_asset_specs": "assets.factory",
     "build_source_sensor": "assets.sensors",
     "build_stream_asset_specs": "assets.factory",
@@ -204,6 +206,7 @@ __all__ = [
     "WriteResult",
     "WriteStrategy",
     "build_overview_asset",
+    "build_run_summary_sensor",
     "build_source_asset_specs",
     "build_source_sensor",
     "build_stream_asset_specs",

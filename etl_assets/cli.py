@@ -199,7 +199,7 @@ def _verb(store: Any, arguments: argparse.Namespace) -> int:
             return state_cli.rename(store, arguments.old, arguments.new, _say)
         case "import":
             return _import(store, arguments)
-    return state_cli.list_states(store, _say)
+    return state_cli.list_states(store, _say, partitions=arguments.partitions)
 
 
 def _import(store: Any, arguments: argparse.Namespace) -> int:
@@ -345,7 +345,8 @@ def _add_connector_verbs(verbs: Any) -> None:
 
 
 def _add_verbs(verbs: Any) -> None:
-    _verb_parser(verbs, "list", "list every stored state")
+    one = _verb_parser(verbs, "list", "list the stored state of every stream")
+    one.add_argument("--partitions", action="store_true", help="with a line for each partition")
     _add_stream(_verb_parser(verbs, "get", "print a bookmark as JSON"))
     one = _verb_parser(verbs, "set", "store another bookmark; rows stay as they are")
     _add_stream(one)

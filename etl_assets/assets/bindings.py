@@ -1,6 +1,6 @@
 """The source and stream an asset of ours was made of, kept on the function that materializes it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 

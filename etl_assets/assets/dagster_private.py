@@ -12,6 +12,7 @@ from dagster._check import CheckError
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
 from dagster._core.definitions.output import OutputDefinition
+from dagster._core.events import EngineEventData
 from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
 from dagster._core.execution.build_resources import wrap_resource_for_execution
 from dagster._core.execution.context.metadata_logging import (
@@ -21,11 +22,13 @@ from dagster._core.execution.context.metadata_logging import (
 from dagster._core.execution.context.system import StepExecutionContext
 from dagster._core.execution.plan.outputs import StepOutputHandle
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from typing_extensions import override
 
 from etl_assets.exceptions import ConfigError
 
 __all__ = [
+    "AssetPartitionStatus",
     "NamespacedMetadataSet",
     "TableMetadataSet",
     "add_event_metadata",
@@ -43,6 +46,7 @@ __all__ = [
     "output_context",
     "output_mapping",
     "partition_names",
+    "report_in_run",
     "resource_of",
     "retry_policy",
     "run_checks",
@@ -326,3 +330,10 @@ def failing_checks(
         if record is not None and record.status is AssetCheckExecutionRecordStatus.FAILED:
             failing.setdefault(one.asset_key, []).append(one.name)
     return failing
+
+
+def report_in_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, message: str, metadata: Mapping[str, Any]
+) -> None:
+    """Write an event into a run that may have ended; events of assets would be about these."""
+    instance.report_engine_event(message, run, EngineEventData(metadata=metadata))

@@ -17,6 +17,8 @@ from etl_assets.redaction import redact
 
 PREFIX = "etl_assets/"
 TRACEBACK = f"{PREFIX}traceback"
+REASONS = f"{PREFIX}reasons"
+"""Why each stream failed that shares its step with others, by the key of its asset."""
 MAX_FRAMES = 30
 """Of each error in a chain, the innermost ones."""
 MAX_TRACEBACKS = 10
@@ -119,6 +121,7 @@ def failure_of_many(
     told = "\n".join(f"{name}: {one.description}" for name, one in failures.items())
     metadata: dict[str, dg.MetadataValue] = {
         f"{PREFIX}failed": dg.MetadataValue.json(list(failures)),
+        REASONS: dg.MetadataValue.json({name: one.description for name, one in failures.items()}),
         **next(iter(failures.values())).metadata,
         TRACEBACK: dg.MetadataValue.md(_tracebacks(failures)),
     }

@@ -45,7 +45,7 @@ from etl_assets.assets.partition_runs import (
     partitions_of_run,
     told,
 )
-from etl_assets.assets.split_step import SplitRead, published
+from etl_assets.assets.split_read import SplitRead, published, published_before
 from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.destinations.base import Destination
 from etl_assets.engine.start import Start, resolve_partitions, resolve_start
@@ -326,17 +326,12 @@ class Output:
 
     def load(self) -> None:
         """Sync, then say so."""
-        if self.split is not None:
-            self._report(
-                published(
-                    self.split, self.destination, self.table, self.writing, self.context.run_id
-                )
-            )
-            return
         self._report(self.synced())
 
     def synced(self) -> SyncResult:
-        """Sync, and say what was done."""
+        """Sync, or publish what is staged, and say what was done."""
+        if self.split is not None:
+            return self._published(self.split)
         start = self._start()
         self._say(start)
         keeps_state = self.destination.capabilities.keeps_state
@@ -364,6 +359,18 @@ class Output:
                 checks=self.checks,
                 observer=observer,
             )
+
+    def _published(self, split: SplitRead) -> SyncResult:
+        before = published_before(split, self.destination, self.table)
+        if before is None:
+            run_id = self.context.run_id
+            return published(split, self.destination, self.table, self.writing, run_id, self.checks)
+        if not self.checks:
+            return before
+        # Nobody was told what the checks have found, so they are evaluated by a sync of what has
+        # changed since then.
+        self.split = None
+        return self.synced()
 
     def _start(self) -> Start:
         read, adopt, on_table_changed = self.read, self.writing.adopt, self.writing.on_table_changed
@@ -439,13 +446,13 @@ class Output:
         if self.partitions is not None:
             metadata, of_each = metadata_by_partition(metadata, result)
             add_partition_metadata(self.context.step_context, self.key, of_each)
+        if self.split is not None:
+            metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
         return metadata
 
     def _report(self, result: SyncResult) -> None:
         log = self.context.log
         metadata = self.metadata(result)
-        if self.split is not None:
-            metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
         if isinstance(self.read, Returned):
             metadata.pop(BOOKMARK, None)  # it can have none
         add_event_metadata(self.context, metadata)

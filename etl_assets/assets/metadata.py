@@ -168,9 +168,9 @@ def event_metadata(
         if uri:
             metadata[URI] = redact(uri)
     with decoration(log, "Asking which database the table is in"):
-        database = destination.database_name()
-        if database and metadata.get(TABLE_NAME):
-            metadata[TABLE_NAME] = f"{database}.{metadata[TABLE_NAME]}"
+        prefix = destination.prefix_of(table)
+        if prefix and metadata.get(TABLE_NAME):
+            metadata[TABLE_NAME] = f"{prefix}.{metadata[TABLE_NAME]}"
     return metadata
 
 

@@ -29,6 +29,7 @@ def op_asset(
     settings: StepSettings,
     *,
     check_specs: Sequence[dg.AssetCheckSpec] = (),
+    can_subset: bool = False,
     required_resource_keys: AbstractSet[str] = frozenset(),
 ) -> dg.AssetsDefinition:
     """Return the asset of a stream that one op materializes.
@@ -40,6 +41,7 @@ def op_asset(
         io_manager_key: The resource that the op's output goes to.
         settings: Of the op.
         check_specs: Of the checks that the body yields results of.
+        can_subset: Whether a run may select some of the asset and its checks only.
         required_resource_keys: The resources that the body uses itself.
     """
 
@@ -50,8 +52,10 @@ def op_asset(
     checks = {one.get_python_identifier(): one for one in check_specs}
     op = dg.OpDefinition(
         # An output of its own name: one made of the key could hold a space, which Dagster refuses.
-        outs={OUTPUT: dg.Out(dg.Any, io_manager_key=io_manager_key)}
-        | {output: dg.Out(None) for output in checks},
+        outs={
+            OUTPUT: dg.Out(dg.Any, io_manager_key=io_manager_key, is_required=not can_subset),
+            **{output: dg.Out(None, is_required=not can_subset) for output in checks},
+        },
         ins={one: dg.In(dg.Nothing) for one in upstream},
         name=op_name(spec.key),
         compute_fn=bound(compute, {OUTPUT: binding}),
@@ -67,6 +71,7 @@ def op_asset(
         keys_by_output_name={OUTPUT: spec.key},
         specs=[spec],
         check_specs_by_output_name=checks,
+        can_subset=can_subset,
         resource_defs=settings.resources,
         hook_defs=settings.hooks,
         backfill_policy=settings.backfill_policy,

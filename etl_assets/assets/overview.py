@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from etl_assets.arguments import Kind, checked
 from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.bookmarks import BookmarkEvent, newest_events
 from etl_assets.assets.collector import is_collecting
-from etl_assets.assets.dagster_private import failing_checks, last_runs
+from etl_assets.assets.dagster_private import AssetPartitionStatus, failing_checks, last_runs
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.lag import lag_seconds
 from etl_assets.assets.markdown import as_markdown
@@ -29,10 +29,32 @@ MAX_BOOKMARK = 60
 """Characters of a bookmark in the table."""
 RUN_CHARACTERS = 8
 """So many of a run's id are shown, as in Dagster's list of runs."""
-HEAD = ("Source", "Stream", "Status", "Bookmark", "Lag", "Rows", "Loaded", "Run", "Failing checks")
+HEAD = (
+    "Source", "Stream", "Status", "Bookmark", "Lag", "Rows", "Partitions", "Loaded", "Run",
+    "Failing checks",
+)  # fmt: skip
 
 _ASSETS: Kind = (Iterable, "the list that stream_assets gave")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+@dataclass(frozen=True)
+class PartitionCounts:
+    """How many partitions of a stream there are, and of these were loaded, or failed.
+
+    Args:
+        every: All there are by now.
+        loaded: Those that were loaded, whatever became of them later.
+        failed: Those whose last run failed.
+    """
+
+    every: int
+    loaded: int
+    failed: int
+
+    def __str__(self) -> str:
+        told = f"{self.loaded:,} of {self.every:,}"
+        return f"{told}, {self.failed:,} failed" if self.failed else told
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,7 @@ class Line:
         state: Its state row, where the destination was asked and has one.
         run: The last run that was to load it; None for none.
         failing: The names of its checks that have failed.
+        partitions: How many it has; None where it is not partitioned.
     """
 
     binding: Binding
@@ -52,6 +75,7 @@ class Line:
     state: StreamState | None
     run: dg.DagsterRun | None
     failing: Sequence[str]
+    partitions: PartitionCounts | None = None
 
     @property
     def status(self) -> str:
@@ -95,6 +119,7 @@ class Line:
             _cut(shortened(self.bookmark)),
             "" if lag is None else span(lag),
             "" if rows is None else f"{rows:,}",
+            "" if self.partitions is None else str(self.partitions),
             self._loaded_at(),
             "" if run is None else run.run_id[:RUN_CHARACTERS],
             ", ".join(self.failing),
@@ -123,8 +148,9 @@ def build_overview_asset(
     every_hour = build_sync_schedule([overview], "0 * * * *", name="overview")
     ```
 
-    The page is its metadata `etl_assets/overview`: source, stream, status, bookmark, lag, rows,
-    when it was loaded, the last run and the checks that fail. It comes after no asset, so that it
+    The page is its metadata `etl_assets/overview`: source, stream, status, bookmark, lag, rows, how
+    many partitions are loaded and failed, when it was loaded, the last run and the checks that
+    fail. It comes after no asset, so that it
     is also made when one of them fails.
 
     Args:
@@ -137,7 +163,15 @@ def build_overview_asset(
     Raises:
         ConfigError: There are no assets of streams.
     """
+    assets = list(assets)
     bindings = bindings_of(assets)
+    definitions = {
+        key: spec.partitions_def
+        for one in assets
+        if isinstance(one, dg.AssetsDefinition)
+        for key, spec in one.specs_by_key.items()
+        if spec.partitions_def is not None
+    }
     if not bindings and not is_collecting():
         raise ConfigError(
             "The overview has no streams.",
@@ -146,7 +180,8 @@ def build_overview_asset(
 
     def overview(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         with Edge():
-            return dg.MaterializeResult(metadata=_page(context, bindings, destination))
+            lines = _lines(context, bindings, destination, definitions)
+            return dg.MaterializeResult(metadata=_page(lines))
 
     return dg.asset(
         key=key,
@@ -156,12 +191,7 @@ def build_overview_asset(
     )(overview)
 
 
-def _page(
-    context: dg.AssetExecutionContext,
-    bindings: Mapping[dg.AssetKey, Binding],
-    destination: Destination | None,
-) -> dict[str, Any]:
-    lines = _lines(context, bindings, destination)
+def _page(lines: Sequence[Line]) -> dict[str, Any]:
     lags = [line.lag for line in lines if line.lag is not None]
     failed = [line for line in lines if line.status == "failed"]
     metadata: dict[str, Any] = {
@@ -170,6 +200,10 @@ def _page(
         f"{PREFIX}streams_failed": len(failed),
         f"{PREFIX}checks_failing": sum(len(line.failing) for line in lines),
     }
+    counts = [line.partitions for line in lines if line.partitions is not None]
+    if counts:
+        metadata[f"{PREFIX}partitions_missing"] = sum(one.every - one.loaded for one in counts)
+        metadata[f"{PREFIX}partitions_failed"] = sum(one.failed for one in counts)
     if lags:
         metadata[f"{PREFIX}lag_seconds"] = max(lags)
     return metadata
@@ -179,6 +213,7 @@ def _lines(
     context: dg.AssetExecutionContext,
     bindings: Mapping[dg.AssetKey, Binding],
     destination: Destination | None,
+    definitions: Mapping[dg.AssetKey, dg.PartitionsDefinition[Any]],
 ) -> list[Line]:
     """Return what is known of each stream, those first with which something is wrong."""
     events = newest_events(context.instance, bindings)
@@ -189,24 +224,54 @@ def _lines(
     for key, binding in bindings.items():
         stream = binding.stream
         state = states.get((binding.source_name, stream.namespace or "", stream.name))
-        lines.append(Line(binding, events[key], state, runs.get(key), failing.get(key, ())))
+        counts = _counted(context.instance, key, definitions.get(key))
+        checks = failing.get(key, ())
+        lines.append(Line(binding, events[key], state, runs.get(key), checks, counts))
 
     def by_trouble(line: Line) -> tuple[bool, str, str]:
-        is_well = line.status != "failed" and not line.failing
+        has_failed = line.status == "failed" or bool(line.partitions and line.partitions.failed)
+        is_well = not has_failed and not line.failing
         return is_well, line.binding.source_name, line.binding.stream.full_name
 
     return sorted(lines, key=by_trouble)
 
 
 def _states(destination: Destination | None) -> dict[tuple[str, str, str], StreamState]:
-    """Return the state rows of whole streams, by source, namespace and name."""
+    """Return the state row of each stream, by source, namespace and name.
+
+    Of one that is loaded by partition it is the newest, without the bookmark of that partition.
+    """
     if destination is None or not destination.capabilities.keeps_state:
         return {}
-    return {
-        (state.source, state.namespace, state.stream): state
-        for state in destination.states()
-        if not state.shared and not state.partition
-    }
+    found: dict[tuple[str, str, str], StreamState] = {}
+    for state in destination.states():
+        key = (state.source, state.namespace, state.stream)
+        if state.shared:
+            continue
+        if not state.partition:
+            found[key] = state
+        elif key not in found or _is_newer(state, found[key]):
+            found[key] = replace(state, bookmark=None)
+    return found
+
+
+def _is_newer(state: StreamState, than: StreamState) -> bool:
+    return bool(than.partition) and state.committed_at > than.committed_at
+
+
+def _counted(
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    definition: dg.PartitionsDefinition[Any] | None,
+) -> PartitionCounts | None:
+    """Return how many partitions an asset has, as Dagster's events tell."""
+    if definition is None:
+        return None
+    names = definition.get_partition_keys(dynamic_partitions_store=instance)
+    statuses = instance.get_status_by_partition(key, names, definition) or {}
+    loaded = set(names) & instance.get_materialized_partitions(key)
+    failed = [name for name, status in statuses.items() if status is AssetPartitionStatus.FAILED]
+    return PartitionCounts(len(names), len(loaded), len(failed))
 
 
 def as_table(lines: Sequence[Line]) -> str:

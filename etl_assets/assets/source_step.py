@@ -38,6 +38,7 @@ from etl_assets.assets.stream_checks import (
     check_specs,
     checks_of,
     checks_of_load,
+    evaluated_alone,
     evaluations,
     held_back_in,
     refuse_checks,
@@ -53,6 +54,7 @@ from etl_assets.model.events import StreamKey, keeps_streams_apart
 from etl_assets.model.load import Load
 from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import TableName
+from etl_assets.progress_text import counted
 from etl_assets.redaction import redact
 from etl_assets.sources.source_read import SourceRead
 
@@ -135,6 +137,9 @@ class _Step:
         work_out_outputs_once(context)
         check_known(self.refreshed, self._names().values())
         selected = self._selected()
+        yield from self._checked_alone(selected)
+        if not selected:
+            return
         wanted = self._without_those_done(selected)
         if not wanted:
             context.log.info("Every selected stream was materialized before the retry.")
@@ -157,6 +162,16 @@ class _Step:
         if not self._is_tried_again(failure):
             evaluate_checks(context, selected.keys() - failed.keys())
         raise failure
+
+    def _checked_alone(
+        self, selected: Mapping[dg.AssetKey, Binding]
+    ) -> Iterator[dg.AssetCheckResult]:
+        """Evaluate the checks of the run whose streams it does not load."""
+        checks = self.context.selected_asset_check_keys
+        keys = keys_of_step(self.context)
+        for output, binding in self.by_output.items():
+            if keys[output] not in selected:
+                yield from evaluated_alone(binding, keys[output], self.destination, checks)
 
     def _outcomes(
         self, wanted: Mapping[dg.AssetKey, Binding], observer: SourceObserver
@@ -193,10 +208,11 @@ class _Step:
     ]:
         """Yield what was loaded, and return what failed."""
         failed: dict[dg.AssetKey, Exception] = {}
-        untold = _by_stream(wanted)
+        untold, rows = _by_stream(wanted), 0
         for outcome in outcomes:
             key = untold.pop(outcome.stream.key)
             if outcome.error is None:
+                rows += outcome.result.records_loaded
                 yield self._result(key, wanted[key], outcome)
                 continue
             failed[key] = outcome.error
@@ -208,6 +224,9 @@ class _Step:
             raise AssertionError(
                 f"nothing is known of {sorted(key.to_user_string() for key in untold.values())}"
             )
+        loaded = len(wanted) - len(failed)
+        told = f"{loaded} of {counted(len(wanted), 'stream')} loaded, {counted(rows, 'row')}"
+        self.context.log.info(told)
         return failed
 
     def _is_tried_again(self, failure: dg.Failure | dg.RetryRequested) -> bool:

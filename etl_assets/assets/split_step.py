@@ -5,28 +5,28 @@ knows the dynamic step too. All else is in the destination: nothing is pickled, 
 shared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeGuard
 
 import dagster as dg
 from typing_extensions import override
 
 from etl_assets.assets.bindings import Binding, bound, refuse_same_names
+from etl_assets.assets.checked_step import load_checked
 from etl_assets.assets.config import SYNC_CONFIG_SCHEMA, SyncConfig, names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import output_mapping
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.names import op_name
 from etl_assets.assets.observer import RunObserver
-from etl_assets.assets.options import Writing
+from etl_assets.assets.split_read import SplitRead
 from etl_assets.assets.steps import StepSettings
+from etl_assets.assets.stream_checks import check_specs
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
-from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_start, strategy_of
+from etl_assets.engine.start import StreamPlan, plan_load, resolve_start, strategy_of
 from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
-from etl_assets.model.load import SyncResult
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 from etl_assets.progress_text import counted
@@ -39,17 +39,6 @@ OUTPUT = "result"
 RANGES = "ranges"
 LEAST = 2
 """Ranges of a split."""
-
-
-@dataclass(frozen=True)
-class SplitRead:
-    """What the last step returns to the IO manager.
-
-    The ranges of this load are staged, and are to be published.
-    """
-
-    read: StreamRead
-    load_id: str
 
 
 class _Problem(NamedTuple):
@@ -190,7 +179,7 @@ def split_asset(
     upstream = {f"upstream_{number}": dep.asset_key for number, dep in enumerate(spec.deps)}
     waiting = {one: dg.In(dg.Nothing) for one in upstream}
     ranges = {RANGES: dg.DynamicOut(dg.Any, io_manager_key=KEYS)}
-    published = dg.Out(dg.Any, io_manager_key=io_manager_key)
+    checked = {one.get_python_identifier(): one for one in check_specs(binding, spec.key)}
 
     @dg.op(name=f"{name}__plan", ins=waiting, out=ranges, **of_each)
     def plan(
@@ -206,43 +195,60 @@ def split_asset(
         with Edge(retry_policy, context.retry_number):
             steps.load_range(context, key)
 
-    def publish(
-        context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]
-    ) -> StreamRead | SplitRead:
-        with Edge(retry_policy, context.retry_number):
-            return steps.last(config, keys)
-
-    publishing = dg.op(name=f"{name}__publish", out=published, **of_each)(
-        bound(publish, {OUTPUT: binding})
-    )
-
+    publishing = _publishing(f"{name}__publish", steps, tuple(checked), of_each)
     return dg.AssetsDefinition(
-        node_def=_as_one(name, (plan, load_range, publishing), upstream, io_manager_key),
+        node_def=_as_one(name, (plan, load_range, publishing), upstream),
         keys_by_input_name=upstream,
         keys_by_output_name={OUTPUT: spec.key},
+        check_specs_by_output_name=checked,
         specs=[spec],
         resource_defs={KEYS: _KEYS_RESOURCE, **settings.resources},
         hook_defs=settings.hooks,
     )
 
 
+def _publishing(
+    name: str, steps: "_Steps", checks: Sequence[str], of_each: Mapping[str, Any]
+) -> dg.OpDefinition:
+    """Return the op of the last step, with an output for the stream and one for each check."""
+    binding, key, retry_policy = steps.binding, steps.io_manager_key, steps.retry_policy
+
+    def publish(
+        context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]
+    ) -> StreamRead | SplitRead:
+        with Edge(retry_policy, context.retry_number):
+            return steps.last(config, keys)
+
+    def publish_checked(
+        context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]
+    ) -> Iterator[Any]:
+        with Edge(retry_policy, context.retry_number):
+            yield from load_checked(context, steps.last(config, keys), binding, key)
+
+    outs = {
+        OUTPUT: dg.Out(dg.Any, io_manager_key=key),
+        **{check: dg.Out(dg.Any, io_manager_key=KEYS) for check in checks},
+    }
+    body = bound(publish_checked if checks else publish, {OUTPUT: binding})
+    return dg.op(name=name, out=outs, **of_each)(body)
+
+
 def _as_one(
     name: str,
     steps: tuple[dg.OpDefinition, dg.OpDefinition, dg.OpDefinition],
     upstream: Iterable[str],
-    key: str,
 ) -> dg.GraphDefinition:
     """Return a graph of steps that looks like the op of any other stream.
 
     Its first step waits for the assets upstream, by its inputs; its run config is that of an op and
-    goes to the first and the last step; its output has the IO manager of the last one, which has
-    this key.
+    goes to the first and the last step; its outputs are those of the last one, each with its IO
+    manager.
     """
     plan, load_range, publish = steps
 
     @dg.graph(name=name)
-    def graph() -> Any:
-        return publish(plan().map(load_range).collect())
+    def graph() -> None:
+        publish(plan().map(load_range).collect())
 
     def to_steps(config: Mapping[str, Any]) -> dict[str, Any]:
         return {step: {"config": config} for step in (plan.name, publish.name)}
@@ -257,7 +263,10 @@ def _as_one(
             )
             for one in upstream
         ],
-        output_mappings=[output_mapping(OUTPUT, publish.name, key)],
+        output_mappings=[
+            output_mapping(one.name, publish.name, str(one.io_manager_key))
+            for one in publish.output_defs
+        ],
         config=dg.ConfigMapping(config_fn=to_steps, config_schema=SYNC_CONFIG_SCHEMA),
     )
 
@@ -367,39 +376,3 @@ class _Steps:
 
     def _table(self, database: DatabaseDestination) -> TableName:
         return self.binding.table(database)
-
-
-def published(
-    split: SplitRead, destination: Destination, table: TableName, writing: Writing, run_id: str
-) -> SyncResult:
-    """Publish the ranges of a split, and return what all of its steps did."""
-    assert isinstance(destination, DatabaseDestination)  # noqa: S101 - as above
-    read = split.read
-    previous = destination.stored(read.source_name, read.stream, table=table).state
-    load = plan_load(
-        read,
-        destination,
-        Start(),  # the plan knows from which state row the ranges began
-        StreamPlan(table=table, adopt=writing.adopt, schema_contract=writing.contract),
-        run_id=run_id,
-        load_id=split.load_id,
-        settled=WriteStrategy.REPLACE,
-    )
-    result = SyncResult(read.stream.name, read.source_name, split.load_id, WriteStrategy.REPLACE)
-    if previous is not None and previous.load_id == split.load_id:
-        # An attempt before this one was ended between its COMMIT and its event.
-        result.bookmark = previous.bookmark
-        result.columns = previous.columns
-        result.table = str(table)
-        result.records_read = result.records_loaded = result.rows_in_table = previous.rows_in_table
-        result.last_changed_by = previous.changed_by
-        return result
-    from etl_assets.destinations.database.split import publish_split
-
-    plan, committed = publish_split(destination, load)
-    result.account(committed)
-    result.records_read = committed.rows_loaded
-    result.bookmark = plan.bookmark
-    result.bookmark_previous = previous.bookmark if previous else None
-    result.duration_seconds = (datetime.now(UTC) - plan.planned_at).total_seconds()
-    return result

@@ -1,8 +1,9 @@
 """`etl-assets state`: look at the stored bookmarks of a destination, and change them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from etl_assets.assets.bindings import Binding
 
 SHOWN_BOOKMARK = 60
+SHOWN_LABELS = 5
+"""Of many states, so many are named in an error."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ class Store:
         ]
         if partition is not None:
             found = [one for one in found if one.partition == partition]
+        elif len({one.namespace for one in found}) == 1:
+            # What is known of single partitions stands beside the stream's own state.
+            found = [one for one in found if not one.partition] or found
         if not found:
             where = f" in partition {partition!r}" if partition is not None else ""
             known = [f"{one.source}/{full_name(one)}" for one in states]
@@ -65,7 +71,7 @@ class Store:
         if len(found) > 1:
             raise ConfigError(
                 f"{text!r} has {len(found)} stored states.",
-                hint="Name the one: " + ", ".join(label(one) for one in found) + ".",
+                hint="Name the one: " + ", ".join(_some([label(one) for one in found])) + ".",
             )
         return found[0]
 
@@ -203,14 +209,21 @@ def _place(destination: Destination) -> tuple[str, str | None] | None:
     return None if uri is None else (uri, getattr(options, "state_schema", None))
 
 
-def list_states(store: Store, say: Say) -> int:
-    """Print every state row."""
+def list_states(store: Store, say: Say, *, partitions: bool = False) -> int:
+    """Print the state of every stream.
+
+    Args:
+        store: Where they are.
+        say: Takes a line.
+        partitions: Each partition of a stream has a line of its own, in place of one for all.
+    """
     states = store.destination.states()
     if not states:
         say(f"Nothing was synced into {store.destination!r} yet.")
         return 0
     head = ("SOURCE", "STREAM", "PARTITION", "BOOKMARK", "ROWS", "LOAD ID", "COMMITTED AT")
-    rows = [head, *(_row(state) for state in states)]
+    lines = [_row(state) for state in states] if partitions else list(_rows_of_streams(states))
+    rows = [head, *lines]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
         cells = [
@@ -242,6 +255,8 @@ def set_bookmark(
             hint=f"Set that of the source: etl-assets state set {state.source}/ ...",
         )
     wrong = None if force else mismatch(store.cursor(state), bookmark)
+    if state.partition and not force:
+        wrong = "a partition is loaded whole, wherever its bookmark is."
     if wrong:
         raise ConfigError(
             f"{label(state)}: {wrong}", hint="With --force it is stored all the same."
@@ -262,6 +277,9 @@ def reset(store: Store, text: str, partition: str | None, say: Say) -> int:
     state = store.find(text, partition)
     store.destination.delete_state(state)
     say(f"{label(state)}: its state is gone; the bookmark was {shown_of(state)}.")
+    if state.partition:
+        say(f"  Its rows stay in {state.table} until a run loads the partition anew.")
+        return 0
     tables = "the tables of all its streams" if state.shared else f"the table {state.table}"
     say(f"  The next sync reads everything and replaces {tables}.")
     return 0
@@ -343,13 +361,36 @@ def _text(file: Path) -> str:
         raise ConfigError(f"{str(file)!r} is not UTF-8 text.") from error
 
 
+def _rows_of_streams(states: Sequence[StreamState]) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each stream, also where it has a state for each of many partitions."""
+    for _, group in groupby(states, key=lambda one: (one.source, one.namespace, one.stream)):
+        of_stream = list(group)
+        partitions = [one for one in of_stream if one.partition]
+        yield from (_row(one) for one in of_stream if not one.partition)
+        if len(partitions) == 1:
+            yield _row(partitions[0])
+        elif partitions:
+            newest = max(partitions, key=lambda one: one.committed_at)
+            source, name, _, _, _, *rest = _row(newest)
+            rows = str(newest.rows_in_table)
+            yield (source, name, f"{len(partitions):,} partitions", "-", rows, *rest)
+
+
+def _some(labels: Sequence[str]) -> list[str]:
+    """Return some of many labels: the first ones, and the last."""
+    if len(labels) <= SHOWN_LABELS:
+        return list(labels)
+    left_out = len(labels) - SHOWN_LABELS
+    return [*labels[: SHOWN_LABELS - 1], f"{left_out:,} more", labels[-1]]
+
+
 def _row(state: StreamState) -> tuple[str, ...]:
     return (
         state.source,
         full_name(state) or "(the source)",
         state.partition or "-",
         shown_of(state),
-        str(state.rows_in_table),
+        "-" if state.partition else str(state.rows_in_table),  # what is counted is the table
         state.load_id,
         state.committed_at.isoformat(timespec="seconds"),
     )

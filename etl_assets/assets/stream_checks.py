@@ -15,6 +15,8 @@ from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.options import PREFIX
 from etl_assets.checks import Check, MatchesSource, Sql
 from etl_assets.destinations.base import Destination
+from etl_assets.destinations.database.check_alone import check_alone
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.model.checks import CheckResult
 from etl_assets.model.load import SyncResult, refuse_unchecked
@@ -37,8 +39,7 @@ def refuse_checks(binding: Binding, destination: Destination | None) -> None:
     """Refuse checks that could never be evaluated; asks neither the source nor the destination.
 
     Raises:
-        ConfigError: The destination has no transactions, the source cannot count, or the stream is
-            split.
+        ConfigError: The destination has no transactions, or the source cannot count.
     """
     checks = checks_of(binding)
     stream = binding.stream
@@ -46,13 +47,6 @@ def refuse_checks(binding: Binding, destination: Destination | None) -> None:
         return
     if destination is not None:
         refuse_unchecked(checks, destination.capabilities, stream)
-    if binding.options.split:
-        raise ConfigError(
-            f"stream {stream.full_name!r}: it is split, so the check {checks[0].name!r} cannot be "
-            "evaluated by its load.",
-            hint="Leave checks or split out.",
-            stream=stream.name,
-        )
     for check in checks:
         counts = type(binding.source).count_records is not Source.count_records
         if isinstance(check, MatchesSource) and not counts:
@@ -150,6 +144,44 @@ def results_of(binding: Binding, result: SyncResult) -> list[CheckResult]:
             why = "the destination has said nothing of it."
             results.append(_unevaluated(check, binding.stream.full_name, why))
     return results
+
+
+def evaluated_alone(
+    binding: Binding,
+    key: dg.AssetKey,
+    destination: Destination,
+    selected: AbstractSet[dg.AssetCheckKey],
+) -> Iterator[dg.AssetCheckResult]:
+    """Yield what checks find in a stream's table as it is, in a run that does not load it.
+
+    Args:
+        binding: Of the stream.
+        key: Of its asset.
+        destination: Where its table is.
+        selected: The checks that the run is for.
+    """
+    wanted = [one for one in checks_of(binding) if dg.AssetCheckKey(key, one.name) in selected]
+    if not wanted:
+        return
+    # What has checks has a database, or a destination of one's own that evaluates them itself.
+    if not isinstance(destination, DatabaseDestination):
+        raise ConfigError(
+            f"stream {binding.stream.full_name!r}: {destination!r} evaluates the check "
+            f"{wanted[0].name!r} when it loads, and not by itself.",
+            hint="Materialize the stream.",
+            stream=binding.stream.name,
+        )
+    asked = [one for one in wanted if not isinstance(one, MatchesSource)]
+    found = check_alone(destination, binding.source_name, binding.stream, asked)
+    results = [
+        *found.results,
+        *(
+            _matches_source(one, binding, found.rows_in_table)
+            for one in wanted
+            if isinstance(one, MatchesSource)
+        ),
+    ]
+    yield from evaluations(key, wanted, results)
 
 
 def _matches_source(check: MatchesSource, binding: Binding, rows: int | None) -> CheckResult:

@@ -271,6 +271,15 @@ class Destination(DestinationModes, DestinationVerbs):
         """
         return None
 
+    def prefix_of(self, table: TableName) -> str | None:
+        """Return what a query may write before a table's name; the database, by default.
+
+        Args:
+            table: The table. Its name may lack the schema, where that is the connection's own.
+        """
+        del table
+        return self.database_name()
+
     def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
         """Read a table back, for `load_input`."""
         del columns

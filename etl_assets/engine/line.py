@@ -54,6 +54,7 @@ class Line:
         pending: That state is not stored yet.
         rows: Exported and not committed.
         uncovered: Records after the last state that covers the stream.
+        read_from: When its read began, by the monotonic clock; None before its first record.
         ended: It was read completely.
         landed: And is published.
         generation: See `Truncate`.
@@ -74,6 +75,7 @@ class Line:
     pending: bool = False
     rows: int = 0
     uncovered: int = 0
+    read_from: float | None = None
     ended: bool = False
     landed: bool = False
     generation: int | None = None

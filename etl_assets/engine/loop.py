@@ -180,6 +180,7 @@ class Loop:
     def _records(self, line: Line, event: Records) -> None:
         self._revise(line, event.stream)
         line.files += event.files
+        self._publishing.arrived(line)
         batch = line.arrived(event.batch)
         if len(batch):
             self._export(line, batch)

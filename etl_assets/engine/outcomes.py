@@ -19,7 +19,7 @@ class Outcomes:
             stream can be told.
 
     Attributes:
-        began: When the read began, by the monotonic clock.
+        began: When the read began, by the monotonic clock, as are all times here.
         failures: How many streams have failed.
         late: What went wrong with a stream that was published already; None if nothing did.
     """
@@ -28,6 +28,8 @@ class Outcomes:
         self.began = time.monotonic()
         self.failures = 0
         self.late: Exception | None = None
+        self._last_end = self.began
+        """When a stream was last read to its end, or failed: the next one is read from then on."""
         self._session = session
         self._runs_ahead = runs_ahead
         self._untold: list[StreamOutcome] = []
@@ -42,10 +44,35 @@ class Outcomes:
         self.failures += 1
         self._untold.append(line.outcome())
 
-    def published(self, line: Line) -> None:
-        """Record that a stream is published."""
-        line.result.duration_seconds = time.monotonic() - self.began
+    def arrived(self, line: Line) -> None:
+        """Record that records of a stream have come.
+
+        Of streams that come one after another, each is read from the end of the one before it; of
+        those that come together, all are read from the beginning.
+        """
+        if line.read_from is None:
+            line.read_from = self._last_end
+
+    def ended(self, line: Line) -> None:
+        """Record that a stream was read completely."""
+        line.result.duration_seconds = self._read_seconds(line)
+
+    def published(self, line: Line, commit_seconds: float) -> None:
+        """Record that a stream is published.
+
+        Args:
+            line: The stream, which was read completely.
+            commit_seconds: How long the commit took.
+        """
+        line.result.duration_seconds += commit_seconds
+        self._last_end = time.monotonic()
         self._untold.append(line.outcome())
+
+    def _read_seconds(self, line: Line) -> float:
+        """Return how long a stream was read, up to now."""
+        began = self._last_end if line.read_from is None else line.read_from
+        self._last_end = time.monotonic()
+        return self._last_end - began
 
     def fail(self, line: Line, error: Exception) -> None:
         """Drop what is not committed of a stream, and record why.
@@ -56,7 +83,8 @@ class Outcomes:
         line.rows = 0
         self.failures += 1
         self._session.discard(line.load.load_id)
-        line.result.duration_seconds = time.monotonic() - self.began
+        if not line.ended:
+            line.result.duration_seconds = self._read_seconds(line)
         if line.landed:
             # Its rows are published; only the state that came after them is not stored.
             self.late = error

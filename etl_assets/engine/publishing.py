@@ -71,6 +71,7 @@ class Publishing:
         self._own = False
         """A stream has a state of its own."""
         self._outcomes = Outcomes(session, runs_ahead=runs_ahead)
+        self.arrived, self.tell_wrong = self._outcomes.arrived, self._outcomes.tell_wrong
         for line in lines:
             if line.error is not None:
                 self._outcomes.failed_before(line)
@@ -199,6 +200,7 @@ class Publishing:
     def end(self, line: Line) -> None:
         """Record that a stream was read completely."""
         line.ended = True
+        self._outcomes.ended(line)
         self._waiting.discard(line.key)
         if not line.landed:
             self._ended[line.key] = line
@@ -300,13 +302,14 @@ class Publishing:
     ) -> bool:
         """Commit, and tell whether that was possible; those that have ended are published then."""
         landing = [line for line in lines if line.ended]
+        began = time.monotonic()
         if not self._commit(lines, complete=bool(landing), shared=shared, apart=apart):
             return False
         for line in landing:
             line.landed = True
             self._landed += 1
             self._ended.pop(line.key, None)
-            self._outcomes.published(line)
+            self._outcomes.published(line, self._committed_at - began)
             line.tell_remarks(self._observer)
         return True
 
@@ -379,7 +382,3 @@ class Publishing:
         self._ended.pop(line.key, None)
         self._waiting.discard(line.key)
         self._outcomes.fail(line, error)
-
-    def tell_wrong(self, line: Line) -> None:
-        """Tell of a stream that was looked at for more wrong fields: there are no more."""
-        self._outcomes.tell_wrong(line)

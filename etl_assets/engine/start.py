@@ -247,7 +247,9 @@ def resolve_partitions(
             stream=read.stream.name,
         )
     with naming_stream(read.stream.name):
-        found = destination.stored_partitions(read.source_name, read.stream, table=table)
+        found = destination.stored_partitions(
+            read.source_name, read.stream, names=list(partitions.names), table=table
+        )
     _refuse_table(read, found.stored, adopt=adopt)
     if found.stored.problem and on_table_changed == "error":
         raise StateError(
@@ -256,8 +258,8 @@ def resolve_partitions(
             'by a backfill, set on_table_changed="full_refresh".',
             stream=read.stream.name,
         )
-    fences = {name: found.load_ids[name] for name in partitions.names if name in found.load_ids}
-    return Start(reason="partitions are loaded whole", state=found.stored.state, fences=fences)
+    reason = "partitions are loaded whole"
+    return Start(reason=reason, state=found.stored.state, fences=found.load_ids)
 
 
 def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | None) -> Start:

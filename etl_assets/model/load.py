@@ -406,9 +406,21 @@ class PartitionedTarget(Protocol):
     """A destination that can replace the rows of single partitions: its `capabilities` say so."""
 
     def stored_partitions(
-        self, source: str, stream: Stream, *, table: TableName | None = None
+        self,
+        source: str,
+        stream: Stream,
+        *,
+        names: Sequence[str],
+        table: TableName | None = None,
     ) -> StoredPartitions:
-        """Return what is known of a stream that is loaded by partition."""
+        """Return what is known of a stream that is loaded by partition.
+
+        Args:
+            source: The source's name.
+            stream: The stream.
+            names: The partitions asked about; there may be many more.
+            table: Its table, where it is not the destination's default.
+        """
         ...
 
 

@@ -128,7 +128,7 @@ class StoredPartitions:
     Args:
         stored: Its table, and what all its state rows together know of the columns; `state` has no
             bookmark to go on from.
-        load_ids: The load ids of the state rows, by the partition's name.
+        load_ids: The load ids of the state rows of those that were asked about, by name.
     """
 
     stored: "Stored"

@@ -41,6 +41,12 @@ crm = stream_assets(
         "checks": [checks.sql("SELECT id FROM {table} WHERE id < 0", name="positive", gate=True)]
     },
 )
+parts = stream_assets(
+    _source("parts"),
+    ["orders"],
+    io_manager_key="warehouse",
+    options={"orders": {**OPTIONS["orders"], "split": 2}},
+)
 
 
 @dg.asset(deps=[["shop", "customers"]])
@@ -50,6 +56,6 @@ def report() -> None:
 
 
 defs = dg.Definitions(
-    assets=[*shop, *crm, report],
+    assets=[*shop, *crm, *parts, report],
     resources={"warehouse": DuckDBIOManager(path=str(FOLDER / "warehouse.duckdb"))},
 )

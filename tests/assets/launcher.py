@@ -176,18 +176,31 @@ class Server:
         tags: Mapping[str, str] | None = None,
     ) -> str:
         """Press the button of some assets, or of a job; gives the run's id."""
+        return self._launch(selector(*keys, job=job), config, tags)
+
+    def press(self, key: str, check: str) -> str:
+        """Press the button of one check of an asset; gives the run's id."""
+        one = {"assetKey": path(key), "name": check}
+        wanted = {**selector(), "assetSelection": [], "assetCheckSelection": [one]}
+        return self._launch(wanted)
+
+    def _launch(
+        self,
+        wanted: Mapping[str, Any],
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         tagged = [{"key": key, "value": value} for key, value in (tags or {}).items()]
         answer = self.ask(
             LAUNCH,
             params={
-                "selector": selector(*keys, job=job),
+                "selector": wanted,
                 "runConfigData": dict(config or {}),
                 "mode": "default",
                 "executionMetadata": {"tags": tagged},
             },
         )
-        assert answer["__typename"] == "LaunchRunSuccess", answer
-        return str(answer["run"]["runId"])
+        return launched(answer)
 
     def launchpad(self, *keys: str) -> Any:
         """Return the run config that the launchpad of some assets opens with."""
@@ -228,6 +241,12 @@ class Server:
         (run_id, *_) = wait_for(lambda: self.runs(tag, value), f"a run with the tag {tag}={value}")
         assert self.ended(run_id) == "SUCCESS"
         return str(run_id)
+
+
+def launched(answer: Mapping[str, Any]) -> str:
+    """Return the id of a run that was to be launched."""
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    return str(answer["run"]["runId"])
 
 
 def wait_for(found: Any, what: str) -> Any:

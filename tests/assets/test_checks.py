@@ -22,7 +22,6 @@ from etl_assets.exceptions import ConfigError, UnavailableError
 from etl_assets.model.load import Load, Session
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
-from etl_assets.sources.sql import SqlSource
 from tests.assets.shop import Shop, event, failure, failure_text, logged, people, person, query, run
 
 ORDERS = dg.AssetKey(["shop", "orders"])
@@ -379,14 +378,6 @@ class TestWhatIsRefused:
         result = run(assets, instance, resources={"files": files})
         assert "the check 'unique_key' needs an IO manager of this library" in failure_text(result)
         assert shop.reads == []
-
-    def test_a_split(self, warehouse: DuckDBDestination) -> None:
-        stream = Stream("orders", primary_key="id", replication_key="updated_at")
-        source = SqlSource("shop", "sqlite:///shop.db", streams=[stream])
-        split = StreamOptions(checks=[checks.unique_key()], split=2)
-        options: dict[str, StreamOptions] = {"orders": split}
-        with pytest.raises(ConfigError, match="'orders': it is split, so the check 'unique_key'"):
-            stream_assets(source, destination=warehouse, options=options)
 
     def test_a_source_that_cannot_count(self, shop: Shop, warehouse: DuckDBDestination) -> None:
         with pytest.raises(ConfigError, match="Shop cannot count them"):

@@ -13,7 +13,7 @@ CHECKED = Path(__file__).parent / "checked.py"
 ALL = list(range(ROWS))
 LISTED = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
     assetChecksOrError { ... on AssetChecks { checks {
-        name blocking executionForLatestMaterialization { status runId evaluation {
+        name blocking canExecuteIndividually executionForLatestMaterialization { status runId evaluation {
             success severity description metadataEntries { label } } } } } } } } }"""
 
 pytestmark = pytest.mark.xdist_group("checks_launched")  # they share the server
@@ -109,6 +109,35 @@ def test_a_blocking_check_holds_back_the_report(server: Server) -> None:
     assert told["description"] == "the table has 11 rows, and at most 10 are wanted"
     assert "etl_assets/query" in {one["label"] for one in told["metadataEntries"]}
     right_again(server.project, "customers")
+
+
+def test_a_split_stream_is_published_where_its_gate_passes(server: Server) -> None:
+    """Each of its steps has a process of its own here."""
+    wrong_row(server.project, "orders")
+    launched = server.launch("parts/orders")
+    assert server.ended(launched) == "FAILURE"
+    assert server.project.check_status("parts/orders", "positive", launched) == "FAILED"
+    right_again(server.project, "orders")
+    again = server.launch("parts/orders")
+    assert server.ended(again) == "SUCCESS"
+    assert server.checks("parts/orders", again) == {
+        "unique_key": "SUCCEEDED",
+        "positive": "SUCCEEDED",
+    }
+    assert server.project.ids("parts/orders") == ALL
+
+
+@pytest.mark.parametrize("key", ["shop/orders", pytest.param("crm/orders", marks=pytest.mark.full)])
+def test_the_button_of_a_check(key: str, server: Server) -> None:
+    """It is there, and evaluates the check on the table as it is."""
+    assert server.ended(server.launch(key)) == "SUCCESS"
+    assert listed(server, key)["positive"]["canExecuteIndividually"] == "CAN_EXECUTE"
+    wrong_row(server.project, "orders")
+    pressed = server.press(key, "positive")
+    assert server.ended(pressed) == "SUCCESS"
+    assert server.checks(key, pressed)["positive"] == "SUCCEEDED"
+    assert server.project.ids(key) == ALL, "nothing was loaded"
+    right_again(server.project, "orders")
 
 
 @pytest.mark.full

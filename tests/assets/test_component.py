@@ -6,26 +6,29 @@ import shutil
 import subprocess
 import sys
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import duckdb
 import pytest
 import yaml
 from dagster.components.resolved.errors import ResolutionException
+from jsonschema import Draft202012Validator
 
 from etl_assets.assets.component.component import StreamsComponent
-from etl_assets.assets.component.models import StreamModel
+from etl_assets.assets.component.models import OpModel, ScheduleModel, SensorModel, StreamModel
 from etl_assets.assets.component.scaffolder import StreamsParams
 from etl_assets.assets.component.scaffolder import attributes as scaffolded
 from etl_assets.assets.component.templates import EnvironmentText
+from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
+from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
 from etl_assets.cli import main
 from etl_assets.exceptions import ConfigError
 from etl_assets.sample import make_shop
-
-"""Options that have no YAML yet."""
 
 SHOP = """
 source: {name: sqlite, source_name: shop, path: shop.db}
@@ -58,7 +61,98 @@ def spec(defs: dg.Definitions, key: str = "shop/orders") -> dg.AssetSpec:
     return found
 
 
+def upstream(defs: dg.Definitions) -> list[str]:
+    return [dep.asset_key.to_user_string() for dep in spec(defs).deps]
+
+
+def in_progress(key: str) -> dg.DagsterRun:
+    """Give a run that is materializing an asset."""
+    return dg.DagsterRun(
+        job_name="other",
+        run_id=str(uuid4()),
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset({dg.AssetKey.from_user_string(key)}),
+    )
+
+
+class TestSchema:
+    """`dg check yaml` and editors go by it."""
+
+    @pytest.mark.parametrize(
+        ("text", "place"),
+        [
+            ("granularty: source", "granularty"),
+            ("streams: {orders: {grup: x}}", "streams.orders.grup"),
+            ("op: {opname: x}", "op.opname"),
+            ("op: {retry_policy: {max_retrys: 1}}", "op.retry_policy.max_retrys"),
+            ("schedule: [{cron_schedule: '@daily', skip: true}]", "schedule.0.skip"),
+            ("schedule: {cron_schedule: '@daily', skip: true}", "schedule.skip"),
+            ("sensor: {run: tick}", "sensor.run"),
+            ("upstream: {prefix: x}", "upstream.prefix"),
+            ("overview: {name: x}", "overview.name"),
+        ],
+    )
+    def test_a_wrong_word_is_told_where_it_stands(self, text: str, place: str) -> None:
+        *path, word = place.split(".")
+        (error,) = errors(SHOP + text)
+        assert [str(one) for one in error.absolute_path] == path
+        assert error.message == (f"Additional properties are not allowed ('{word}' was unexpected)")
+
+    def test_a_wrong_type_is_told_where_it_stands(self) -> None:
+        (error,) = errors(SHOP + "streams: {orders: {hooks: 5}}")
+        assert list(error.absolute_path) == ["streams", "orders", "hooks"]
+        assert "5 is not of type" in error.message
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'streams: "c*"',
+            "streams: [orders]",
+            "streams: {orders: }",
+            'schedule: "@daily"',
+            "sensor: true",
+            "overview: true",
+            "upstream: true",
+            'op: "{{ op }}"',
+            "catalog: catalog.json",
+        ],
+    )
+    def test_each_way_to_say_something_is_right(self, text: str) -> None:
+        assert errors(SHOP + text) == []
+
+
+def errors(text: str) -> list[Any]:
+    schema = StreamsComponent.get_model_cls().model_json_schema()
+    return list(Draft202012Validator(schema).iter_errors(yaml.safe_load(text)))
+
+
 class TestYaml:
+    def test_what_stream_assets_takes_has_a_word(self) -> None:
+        words = set(StreamsComponent.get_model_cls().model_fields) | set(OpModel.model_fields)
+        of_python = set(signature(stream_assets).parameters)
+        elsewhere = {
+            "name": "source.source_name",
+            "translator": "translation",
+            "options": "streams",
+        }
+        assert of_python - elsewhere.keys() <= words
+
+    def test_what_the_sensor_and_the_schedule_take_has_a_word(self) -> None:
+        of_sensor = set(signature(build_source_sensor).parameters)
+        of_assets = {
+            "source",
+            "assets",
+            "source_name",
+            "catalog",
+            "translator",
+            "options",
+            "defaults",
+        }
+        assert of_sensor - of_assets == set(SensorModel.model_fields)
+        assert set(signature(build_sync_schedule).parameters) - {"assets"} == set(
+            ScheduleModel.model_fields
+        )
+
     def test_a_stream_has_every_option(self) -> None:
         known = {each.name for each in fields(StreamOptions)} | {"group_name"}
         assert set(StreamModel.model_fields) == known
@@ -157,6 +251,63 @@ sensor: {minimum_interval_seconds: 60, runs: tick}
             assert len(sensor.evaluate_tick(context).run_requests or ()) == 1
         again = built(SHOP + NAMED + 'schedule: "@daily"\nsensor: true\n')
         assert [len(list(found or ())) for found in (again.schedules, again.sensors)] == [1, 1]
+
+    def test_one_step_has_its_name_and_its_settings(self) -> None:
+        defs = built(SHOP + NAMED + "granularity: source\nop: {op_name: nightly, pool: shop}\n")
+        step = defs.resolve_assets_def(dg.AssetKey(["shop", "orders"]))
+        assert (step.op.name, step.op.pool) == ("nightly", "shop")
+        with pytest.raises(ConfigError, match="op_name"):
+            built(SHOP + NAMED + "op: {op_name: nightly}\n")
+
+    def test_a_schedule_may_run_beside_another_run(self) -> None:
+        text = 'schedule: {cron_schedule: "@daily", skip_if_running: false, stale_after: 60}\n'
+        (schedule,) = built(SHOP + NAMED + text).schedules or ()
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        with dg.DagsterInstance.local_temp() as instance:
+            instance.add_run(in_progress("shop/orders"))
+            context = dg.build_schedule_context(instance=instance)
+            (asked,) = schedule.evaluate_tick(context).run_requests or ()
+            assert [key.path for key in asked.asset_selection or ()] == [["shop", "orders"]]
+            (careful,) = built(SHOP + NAMED + 'schedule: "@daily"\n').schedules or ()
+            assert isinstance(careful, dg.ScheduleDefinition)
+            assert "is in progress" in str(careful.evaluate_tick(context).skip_message)
+
+    def test_a_sensor_looks_after_some_streams(self) -> None:
+        defs = built(SHOP + "streams: [orders, customers]\nsensor: {streams: [orders]}\n")
+        (sensor,) = defs.sensors or ()
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_sensor_context(instance=instance, definitions=defs)
+            (asked,) = sensor.evaluate_tick(context).run_requests or ()
+        assert asked.asset_selection == [dg.AssetKey(["shop", "orders"])]
+
+    def test_the_tables_of_the_source_are_upstream(self) -> None:
+        defs = built(SHOP + NAMED + "upstream: true\n")
+        assert {one.key.to_user_string() for one in defs.resolve_all_asset_specs()} == {
+            "source/shop/orders",
+            "shop/orders",
+        }
+        assert upstream(defs) == ["source/shop/orders"]
+        raw = built(SHOP + NAMED + "upstream: {key_prefix: raw}\n")
+        assert upstream(raw) == ["raw/shop/orders"]
+        own = built(SHOP + NAMED + "upstream: {keys: {orders: crm/orders}}\n")
+        assert upstream(own) == ["crm/orders"]
+        assert upstream(built(SHOP + NAMED + "upstream: false\n")) == []
+
+    def test_the_tables_are_there_or_are_made(self) -> None:
+        both = "upstream: {key_prefix: raw, keys: {orders: crm/orders}}\n"
+        with pytest.raises(ConfigError, match="upstream has both keys and key_prefix") as told:
+            built(SHOP + NAMED + both)
+        assert "either there (`keys`), or made (`key_prefix`)" in str(told.value.hint)
+
+    def test_an_overview_is_made_when_the_schedule_says(self) -> None:
+        defs = built(SHOP + NAMED + 'overview: {group_name: ops, cron_schedule: "0 * * * *"}\n')
+        assert spec(defs, "etl_assets/overview/shop").group_name == "ops"
+        (schedule,) = defs.schedules or ()
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        assert (schedule.name, schedule.cron_schedule) == ("shop_overview", "0 * * * *")
+        named = built(SHOP + NAMED + "overview: {key: pages/shop}\n")
+        assert spec(named, "pages/shop").group_name == "etl_assets"
+        assert not list(named.schedules or ())
 
     def test_what_a_template_variable_gives_is_taken(self, shop: Any, warehouse: Any) -> None:
         defs = built(
@@ -300,8 +451,9 @@ def test_it_is_listed_scaffolded_and_checked(bare: Path, environment: dict[str, 
     assert "Run `dg utils refresh-defs-state`, commit a catalog, or name the streams" in told
     written.write_text(written.read_text() + "  streams:\n    orders:\n      grup: sales\n")
     told = command(bare, environment, "dg", "check", "yaml", fails=True)
-    assert "grup" in told
-    assert "defs.yaml:" in told
+    assert "attributes.streams.orders.grup Additional properties are not allowed" in told
+    line = len(written.read_text().splitlines())
+    assert f"defs.yaml:{line} - " in told
 
 
 @LONG

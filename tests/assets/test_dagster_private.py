@@ -221,3 +221,16 @@ def test_an_input_is_of_all_partitions_or_of_some(instance: dg.DagsterInstance) 
             partition_key="2026-01-01" if reader is same else None,
         ).success
     assert io.seen == [True, False]  # a day is no whole table, though there is no other day
+
+
+def test_an_event_is_written_into_a_run_that_has_ended(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def thing() -> None:
+        """Do nothing."""
+
+    run = dg.materialize([thing], instance=instance).dagster_run
+    private.report_in_run(instance, run, "all is well", {"more": dg.MetadataValue.md("*so it is*")})
+    (event,) = [one for one in instance.all_logs(run.run_id) if one.message == "all is well"]
+    assert event.dagster_event is not None
+    told = event.dagster_event.engine_event_data.metadata["more"]
+    assert told == dg.MetadataValue.md("*so it is*")

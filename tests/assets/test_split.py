@@ -67,11 +67,23 @@ class World:
         )
         shop.insert("orders", [(n, f"first {n}", n) for n in range(1, 101)])
 
-    def run(self, *, full_refresh: bool = False, **options: Any) -> dg.ExecuteInProcessResult:
+    def run(
+        self,
+        *,
+        full_refresh: bool = False,
+        place: Any = None,
+        beside: Sequence[dg.AssetsDefinition] = (),
+        **options: Any,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize the stream, and what else there is; `place` is a resource for the warehouse."""
         given = {"orders": StreamOptions(**{"split": 4, **options})}
-        assets = stream_assets(self.source, destination=self.warehouse, options=given)
+        where: dict[str, Any] = {"destination": self.warehouse}
+        if place is not None:
+            where = {"io_manager_key": "place"}
+        assets = stream_assets(self.source, options=given, **where)
         tags = {"etl_assets/full_refresh": "*"} if full_refresh else {}
-        return run(assets, self.instance, tags=tags)
+        resources = {} if place is None else {"place": place}
+        return run([*assets, *beside], self.instance, tags=tags, resources=resources)
 
     @property
     def table(self) -> TableName:

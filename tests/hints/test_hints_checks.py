@@ -11,7 +11,6 @@ import pytest
 from etl_assets import Destination, DuckDBDestination, DuckDBIOManager, checks, stream_assets
 from etl_assets.engine.sync import sync
 from etl_assets.model.stream import Stream
-from etl_assets.sources.sql import SqlSource
 from etl_assets.testing.fakes import GivenRead
 from tests.assets.shop import Shop, failure_text, people, run
 from tests.hints.following import hint_of
@@ -135,20 +134,6 @@ def test_a_resource_for_checks_is_that_of_a_database(tmp_path: Path) -> None:
         assert "the IO manager of a database, such as DuckDBIOManager" in told
         place = DuckDBIOManager(path=str(tmp_path / "w.duckdb"))
         assert run(assets, instance, resources={"place": place}).success
-
-
-def test_a_stream_is_split_or_checked() -> None:
-    stream = Stream("orders", primary_key="id", replication_key="updated_at")
-    source = SqlSource("shop", "sqlite:///shop.db", streams=[stream])
-    place = DuckDBDestination("w.duckdb")
-
-    def assets(options: Any) -> list[dg.AssetsDefinition]:
-        return stream_assets(source, destination=place, options={"orders": options})
-
-    both = {"checks": ["unique_key"], "split": 2}
-    hint_of(lambda: assets(both), "Leave checks or split out.")
-    for name, value in both.items():
-        assert assets({name: value})
 
 
 def test_a_source_that_is_to_be_counted_counts() -> None:

@@ -1,6 +1,6 @@
 """`etl_assets.StreamsComponent`: what `stream_assets` makes, said in YAML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import dagster as dg
 from dagster.components import DefsStateConfig, DefsStateConfigArgs, ResolvedDefsStateConfig
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
+from pydantic import BaseModel
 from typing_extensions import override
 
 from etl_assets.assets.catalog_cli import first_catalog
@@ -20,19 +21,32 @@ from etl_assets.assets.catalogs import (
 from etl_assets.assets.component.models import (
     NamedModel,
     OpModel,
+    OverviewModel,
     ScheduleModel,
     SensorModel,
     SourceModel,
+    StepOptions,
     StreamModel,
+    UpstreamModel,
     op_options,
     to_destination,
     to_options,
     to_source,
+    words_of,
 )
 from etl_assets.assets.component.scaffolder import StreamsScaffolder
+from etl_assets.assets.component.schema import with_plain_schema
 from etl_assets.assets.component.templates import rendered
-from etl_assets.assets.factory import Granularity, named, stream_assets
+from etl_assets.assets.factory import (
+    Granularity,
+    build_source_asset_specs,
+    named,
+    stream_assets,
+)
+from etl_assets.assets.io_manager import to_io_manager
+from etl_assets.assets.names import word
 from etl_assets.assets.options import StreamOptions
+from etl_assets.assets.overview import OVERVIEW, build_overview_asset
 from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.exceptions import ConfigError
@@ -41,7 +55,8 @@ from etl_assets.sources.base import Source
 from etl_assets.strategies import WriteStrategy
 
 Streams = Mapping[str, StreamOptions]
-Schedules = Sequence[Mapping[str, Any]]
+Words = Mapping[str, Any]
+Schedules = Sequence[Words]
 
 
 def _streams(
@@ -66,19 +81,21 @@ def _schedules(
     listed = given if isinstance(given, list) else [given]
     found = []
     for one in listed:
-        words = one.model_dump(exclude_unset=True) if isinstance(one, ScheduleModel) else one
-        words = rendered(context, words)
-        found.append({"cron_schedule": words} if isinstance(words, str) else dict(words))
+        if isinstance(one, ScheduleModel):
+            found.append(words_of(context, one))
+        else:
+            found.append({"cron_schedule": rendered(context, one)})
     return found
 
 
-def _sensor(
+def _words(
     context: dg.ResolutionContext,
-    given: SensorModel | bool,  # noqa: FBT001 - `sensor: true`
-) -> Mapping[str, Any] | None:
+    given: dg.Model | bool,  # noqa: FBT001 - such as `sensor: true`
+) -> Words | None:
+    """Return the arguments of what `true` switches on, or None where it is off."""
     if isinstance(given, bool):
         return {} if given else None
-    return dict(rendered(context, given.model_dump(exclude_unset=True)))
+    return words_of(context, given)
 
 
 def _catalog(context: dg.ResolutionContext, given: str) -> Path:
@@ -185,12 +202,30 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         ),
     ] = ()
     sensor: Annotated[
-        Mapping[str, Any] | None,
+        Words | None,
         dg.Resolver(
-            _sensor,
+            _words,
             model_field_type=SensorModel | bool,
             inject_before_resolve=False,
             description="Launch the streams that have new data: true, or its options.",
+        ),
+    ] = None
+    upstream: Annotated[
+        Words | None,
+        dg.Resolver(
+            _words,
+            model_field_type=UpstreamModel | bool,
+            inject_before_resolve=False,
+            description="Show the source's tables in the lineage: true, or which assets they are.",
+        ),
+    ] = None
+    overview: Annotated[
+        Words | None,
+        dg.Resolver(
+            _words,
+            model_field_type=OverviewModel | bool,
+            inject_before_resolve=False,
+            description="An asset that shows all streams on one page: true, or its options.",
         ),
     ] = None
     # Not at load: whoever starts `dagster dev` or calls `dg` would connect.
@@ -209,6 +244,12 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
             description="The streams of a source as assets, loaded into a destination.",
             produces=["asset", "schedule", "sensor"],
         )
+
+    @classmethod
+    @override
+    def get_model_cls(cls) -> type[BaseModel]:
+        """Return the model of the YAML, with a schema by which each error has a line of its own."""
+        return with_plain_schema(cls.model())
 
     @property
     @override
@@ -234,19 +275,26 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         """
         try:
             with catalogs_in(context.project_root):
-                assets = self._assets(state_path)
+                tables = self._tables(state_path)
+                assets = self._assets(state_path, tables)
         except CatalogMissingError as error:
             raise ConfigError(
                 error.message,
                 hint="Run `dg utils refresh-defs-state`, commit a catalog, or name the streams.",
             ) from None
+        overview = [] if self.overview is None else [self._overview(self.overview, assets)]
         return dg.Definitions(
-            assets=assets,
-            schedules=[self._schedule(words, assets) for words in self.schedule],
+            assets=[*tables, *assets, *overview],
+            schedules=[
+                *(self._schedule(words, assets) for words in self.schedule),
+                *self._schedules_of(overview),
+            ],
             sensors=[] if self.sensor is None else [self._sensor(self.sensor, assets)],
         )
 
-    def _assets(self, state_path: Path | None) -> list[dg.AssetsDefinition]:
+    def _assets(
+        self, state_path: Path | None, tables: Sequence[dg.AssetSpec]
+    ) -> list[dg.AssetsDefinition]:
         streams = self.streams
         if streams is not None:
             _refuse_options_of_globs(streams)
@@ -263,6 +311,28 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
             defaults=self.defaults.over(self.op),
             schema_contract=self.schema_contract,
             granularity=self.granularity,
+            op_name=self.op.op_name if isinstance(self.op, StepOptions) else None,
+            upstream=tables or (self.upstream or {}).get("keys"),
+        )
+
+    def _tables(self, state_path: Path | None) -> list[dg.AssetSpec]:
+        """Return external assets of the source's tables, unless others stand for them."""
+        words = self.upstream
+        if words is None:
+            return []
+        if "keys" in words:
+            if "key_prefix" in words:
+                raise ConfigError(
+                    "upstream has both keys and key_prefix.",
+                    hint="The assets that stand for the tables are either there (`keys`), or made "
+                    "(`key_prefix`).",
+                )
+            return []
+        return build_source_asset_specs(
+            self.source,
+            None if self.streams is None else list(self.streams),
+            catalog=self._known(state_path),
+            **words,
         )
 
     def _known(self, state_path: Path | None) -> Catalog | Path | None:
@@ -288,6 +358,25 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
         return build_source_sensor(
             self.source, assets=assets, **{**words, "default_status": status}
         )
+
+    def _overview(self, words: Words, assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
+        given = words.get("key", [*OVERVIEW.path, named(self.source, None)])
+        manager = None if self.destination is None else to_io_manager(self.destination)
+        return build_overview_asset(
+            assets,
+            destination=getattr(manager, "destination", None),
+            key=dg.AssetKey.from_user_string(given) if isinstance(given, str) else given,
+            group_name=words.get("group_name", OVERVIEW.path[0]),
+        )
+
+    def _schedules_of(
+        self, overview: Sequence[dg.AssetsDefinition]
+    ) -> Iterator[dg.ScheduleDefinition]:
+        when = (self.overview or {}).get("cron_schedule")
+        if when is not None:
+            yield build_sync_schedule(
+                overview, when, name=f"{word(named(self.source, None))}_overview"
+            )
 
 
 class _Translated(StreamTranslator):

@@ -1,6 +1,7 @@
 """The YAML of a component, and what it stands for in Python."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import dagster as dg
@@ -69,6 +70,10 @@ class OpModel(dg.Model):
     hooks: list[str] | str | None = Field(
         default=None, description="Template variables, such as `{{ notify }}`."
     )
+    op_name: str | None = Field(
+        default=None,
+        description="Of the one step of `granularity: source`, in place of the source's name.",
+    )
 
 
 class StreamModel(dg.Model):
@@ -128,17 +133,57 @@ class ScheduleModel(dg.Model):
     execution_timezone: str | None = None
     full_refresh: bool | str = False
     default_status: Literal["RUNNING", "STOPPED"] = "STOPPED"
+    skip_if_running: bool | str = Field(
+        default=True, description="Leave out what another run is loading."
+    )
+    stale_after: float | str | None = Field(
+        default=None, description="Seconds of silence after which a run is taken for dead."
+    )
 
 
 class SensorModel(dg.Model):
     """A sensor that launches the streams that have new data."""
 
     name: str | None = None
+    streams: list[str] | str | None = Field(
+        default=None, description="Those that it looks after; all by default."
+    )
     minimum_interval_seconds: int | str = 30
     stale_after: float | str | None = None
     timeout: float | str | None = None
     runs: Literal["stream", "tick"] = "stream"
     default_status: Literal["RUNNING", "STOPPED"] = "STOPPED"
+
+
+class UpstreamModel(dg.Model):
+    """The assets that stand for the source's tables in Dagster's lineage."""
+
+    key_prefix: list[str] | str | None = Field(
+        default=None, description="What the keys of external assets, made for them, begin with."
+    )
+    keys: dict[str, str] | str | None = Field(
+        default=None,
+        description="In place of these: assets of the project, by the name of the stream.",
+    )
+
+
+class OverviewModel(dg.Model):
+    """An asset that shows all streams of the component on one page."""
+
+    key: list[str] | str | None = Field(
+        default=None, description="By default `etl_assets/overview/<source>`."
+    )
+    group_name: str | None = None
+    cron_schedule: str | list[str] | None = Field(
+        default=None, description="When it is made; else on demand."
+    )
+
+
+@dataclass(frozen=True)
+class StepOptions(StreamOptions):
+    """What is said of the steps: options of all streams, and the name of the step they share."""
+
+    op_name: str | None = None
 
 
 def to_source(context: dg.ResolutionContext, given: SourceModel | str) -> Source:
@@ -188,13 +233,19 @@ def to_options(
         return StreamOptions.of(_in_python(words), name)
 
 
-def op_options(context: dg.ResolutionContext, given: OpModel) -> StreamOptions:
+def op_options(context: dg.ResolutionContext, given: OpModel) -> StepOptions:
     """Return what is said of all steps as options of all streams."""
     with located(context):
         words = rendered(context, given.model_dump(exclude_unset=True))
         if "tags" in words:
             words["op_tags"] = words.pop("tags")
-        return StreamOptions.of(_in_python(words), "op")
+        return StepOptions.of(_in_python(words), "op")
+
+
+def words_of(context: dg.ResolutionContext, given: dg.Model) -> dict[str, Any]:
+    """Return what a model says, without what it leaves out or says `null` of."""
+    words = rendered(context, given.model_dump(exclude_unset=True))
+    return {word: value for word, value in words.items() if value is not None}
 
 
 def _in_python(words: Mapping[str, Any]) -> dict[str, Any]:

@@ -240,9 +240,14 @@ class DatabaseDestination(Destination):
             return look_up(tx, ledger, source, stream, place, partition)
 
     def stored_partitions(
-        self, source: str, stream: Stream, *, table: TableName | None = None
+        self,
+        source: str,
+        stream: Stream,
+        *,
+        names: Sequence[str],
+        table: TableName | None = None,
     ) -> StoredPartitions:
-        """Return what is known of a stream that is loaded by partition.
+        """Return what is known of a stream that is loaded by partition, and of some of these.
 
         Raises:
             ConfigError: The source's name, or the table's, is no Unicode text.
@@ -254,7 +259,7 @@ class DatabaseDestination(Destination):
         with self.transaction() as tx:
             ledger = self.ledger(tx)
             place = self._table(ledger, source, stream, table)
-            return look_up_partitions(tx, ledger, source, stream, place)
+            return look_up_partitions(tx, ledger, source, stream, place, names)
 
     @override
     def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:

@@ -16,6 +16,7 @@ from etl_assets.destinations.database.ledger_history import (
     NUMBER,
     REJECTED,
     REWIND,
+    SET,
     History,
     Past,
 )
@@ -226,7 +227,7 @@ class Ledger(PartitionStates, History, NamedStates):
             f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}",
             (*changed.values(), *key_of(state)),
         )
-        self._append(load_id, "", key_of(state), state.table, "set", before, after, 0, rows, now)
+        self._append(load_id, "", key_of(state), state.table, SET, before, after, 0, rows, now)
 
     def delete(self, state: StreamState) -> None:
         """Delete a state row; the ledger still knows the table, so the next sync replaces it.

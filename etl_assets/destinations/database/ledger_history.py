@@ -14,6 +14,7 @@ from typing import Any
 from etl_assets.destinations.database.state_rows import FORMAT, STATE_COLUMNS, parse
 from etl_assets.destinations.database.stored_states import (
     LEDGER_TABLE,
+    SPLIT,
     StateRows,
     equals,
     key_of,
@@ -29,6 +30,8 @@ from etl_assets.strategies import WriteStrategy
 
 REJECTED = "rejected"
 """In the ledger's `strategy`: a load of the table with rejected records, not of the stream's."""
+SET = "set"
+"""In the ledger's `strategy`: somebody has stored another bookmark."""
 REWIND = "rewind"
 """In the ledger's `strategy`: the stream went back to this load; what came after it is undone."""
 PARTITION = "partition"
@@ -186,14 +189,16 @@ class History(StateRows):
             most: So many of the last loads are looked at.
         """
         from_beginning = 'MIN(CASE WHEN "bookmark_before" IS NULL THEN 0 ELSE 1 END)'
+        stream = (load.source, load.stream.namespace or "", load.stream.name)
         newest_first = f"ROW_NUMBER() OVER (ORDER BY MAX(COALESCE({quote(NUMBER)}, 0)) DESC)"
         rows = self._tx.execute(
             'SELECT "load_id", "rows_in", "strategy", "goes_on" FROM ('
             'SELECT "load_id", SUM("rows_in") AS "rows_in", MAX("strategy") AS "strategy", '
             f'{from_beginning} AS "goes_on", {newest_first} AS "place" FROM {self._loads} '
-            f'WHERE {equals(STATE_KEY[:3])} AND "strategy" NOT IN (?, ?) GROUP BY "load_id"'
+            f'WHERE {equals(STATE_KEY[:3])} AND "strategy" NOT IN (?, ?) '
+            f'AND {quote("partition")} NOT LIKE ? GROUP BY "load_id"'
             f') d WHERE "place" <= {MOST_LOOKED_AT} ORDER BY "place"',
-            (load.source, load.stream.namespace or "", load.stream.name, REJECTED, REWIND),
+            (*stream, REJECTED, REWIND, f"{SPLIT}%"),
         )
         kinds = {load_id: (strategy, goes_on) for load_id, _, strategy, goes_on in rows}
         brought = {load_id: int(rows_in) for load_id, rows_in, *_ in rows}

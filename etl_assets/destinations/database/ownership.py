@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.ledger_partitions import joined_state
 from etl_assets.destinations.database.places import base_name
 from etl_assets.destinations.database.state_rows import sound
 from etl_assets.destinations.database.transaction import Transaction
@@ -57,7 +58,7 @@ def own_table(
     made_here = {plain, by_hash}
     if wanted not in made_here:
         return wanted
-    state = ledger.state(source, stream) or joined_state(ledger.stream_states(source, stream))
+    state = ledger.state(source, stream) or ledger.table_state(source, stream)
     if state is not None:
         return state.table if state.table in made_here else wanted
     return by_hash if _is_taken(ledger, source, stream, wanted) else wanted
@@ -194,9 +195,14 @@ def _largest_bookmark(partitions: Sequence[StreamState], stream: Stream) -> Book
 
 
 def look_up_partitions(
-    tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName
+    tx: Transaction,
+    ledger: Ledger,
+    source: str,
+    stream: Stream,
+    table: TableName,
+    names: Sequence[str],
 ) -> StoredPartitions:
-    """Return what is known of a stream that is loaded by partition."""
+    """Return what is known of a stream that is loaded by partition, and of these partitions."""
     unsafe = tx.unsafe(table)
     if not ledger.exists():
         unknown = _nobody_knows(tx, table) if tx.exists(table) else None
@@ -205,8 +211,7 @@ def look_up_partitions(
     problem = why_foreign(tx, ledger, _key(source, stream), table)
     if problem:
         return StoredPartitions(Stored(foreign=problem, unsafe=unsafe), {})
-    states = ledger.stream_states(source, stream)
-    state = joined_state(states)
+    state = ledger.table_state(source, stream)
     changed = None
     if state is not None and state.table != table:
         here, there = tx.quoted(state.table), tx.quoted(table)
@@ -214,7 +219,8 @@ def look_up_partitions(
     elif state is not None:
         # The table may be empty: partitions that were loaded again can have no rows.
         changed = _what_changed(tx, replace(state, rows_in_table=0))
-    load_ids = {one.partition: one.load_id for one in states if one.partition}
+    states = ledger.partition_states(source, stream, names)
+    load_ids = {name: one.load_id for name, one in states.items()}
     return StoredPartitions(Stored(state, problem=changed, unsafe=unsafe), load_ids)
 
 
@@ -224,22 +230,8 @@ def loaded_columns(ledger: Ledger, table: TableName) -> dict[str, str]:
     if owner is None:
         return {}
     source, namespace, name = owner
-    state = joined_state(ledger.stream_states(source, Stream(name, namespace=namespace or None)))
+    state = ledger.table_state(source, Stream(name, namespace=namespace or None))
     return {} if state is None else {one.name: one.physical for one in state.columns}
-
-
-def joined_state(states: Sequence[StreamState]) -> StreamState | None:
-    """Return what the state rows of a stream say together of its table, or None.
-
-    The newest row says the types of the columns; columns that it lacks were made by earlier loads.
-    There is no bookmark in it: each partition is loaded from its beginning.
-    """
-    if not states:
-        return None
-    newest = max(states, key=lambda one: one.committed_at)
-    columns = {column.name: column for state in states for column in state.columns}
-    columns |= {column.name: column for column in newest.columns}
-    return replace(newest, columns=list(columns.values()), bookmark=None)
 
 
 def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:

@@ -19,7 +19,6 @@ from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.ledger_partitions import Entry
 from etl_assets.destinations.database.ownership import (
     check_owner,
-    joined_state,
     lock_name,
     own_table,
 )
@@ -162,7 +161,7 @@ class DatabaseSession(Session):
     def _current(self, ledger: Ledger, load: Load) -> StreamState | None:
         """Return what is stored of a load's stream."""
         if load.partitions is not None:
-            return joined_state(ledger.stream_states(load.source, load.stream))
+            return ledger.table_state(load.source, load.stream)
         return self._known(ledger, load, ledger.state(load.source, load.stream, load.partition))
 
     def _known(self, ledger: Ledger, load: Load, own: StreamState | None) -> StreamState | None:
@@ -175,7 +174,7 @@ class DatabaseSession(Session):
         """
         if own is not None or not load.by_partition:
             return own
-        return joined_state(ledger.stream_states(load.source, load.stream))
+        return ledger.table_state(load.source, load.stream)
 
     # Publishing
 
@@ -325,9 +324,8 @@ class DatabaseSession(Session):
             ConcurrentSyncError: Somebody has.
         """
         if load.partitions is not None:
-            states = ledger.stream_states(load.source, load.stream)
-            ledger.check_fences(load, states)
-            return joined_state(states)
+            ledger.check_fences(load)
+            return ledger.table_state(load.source, load.stream)
         current = ledger.state(load.source, load.stream, load.partition)
         ledger.check_begins_from(load, current)
         return current

@@ -167,6 +167,7 @@ class SplitSession(DatabaseSession):
         # Where no row came, none has told of columns.
         filled = [state for state in states if state.rows_in_table]
         columns = filled[0].columns if filled else ()
+        self.discard(load.load_id)  # a check may have ended the transaction before this one
         staged = self._staged[load.load_id].rows
         alike = bool(filled) and all(state.columns == columns for state in filled)
         if alike:

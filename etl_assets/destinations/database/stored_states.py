@@ -20,8 +20,16 @@ from etl_assets.naming import quote
 LEDGER_TABLE = "_etl_assets_loads"
 SPLIT = "split/"
 """How the `partition` of a state row begins that belongs to a split which is not published yet."""
+NAMED_AT_ONCE = 500
+"""So many partitions are named in one statement; databases have a limit."""
 CONFIG = "config/"
 """The `partition` of a row that holds the config with which a source was last read; no state."""
+
+OF_PARTITIONS = " AND ".join(
+    (f"{quote('partition')} <> ?", *[f"{quote('partition')} NOT LIKE ?"] * 2)
+)
+"""The condition that a state row is that of a partition; its parameters are `NO_PARTITIONS`."""
+NO_PARTITIONS = ("", f"{SPLIT}%", f"{CONFIG}%")
 
 
 class StateRows:
@@ -112,23 +120,44 @@ class StateRows:
         )
         return [sound(one) for one in found if not one.partition.startswith((SPLIT, CONFIG))]
 
+    def partition_states(
+        self, source: str, stream: Stream, names: Sequence[str]
+    ) -> dict[str, StreamState]:
+        """Return the state rows of some partitions of a stream, by name; no others are read.
+
+        Raises:
+            StateError: One is damaged.
+        """
+        key = (source, stream.namespace or "", stream.name)
+        found: list[StreamState] = []
+        for first in range(0, len(names), NAMED_AT_ONCE):
+            some = names[first : first + NAMED_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            found += self._found(
+                f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY[:3])} "
+                f"AND {quote('partition')} IN ({marks})",
+                (*key, *some),
+            )
+        return {one.partition: sound(one) for one in found}
+
     def knows(self, source: str, stream: Stream) -> bool:
         """Return whether a stream has a state row, of whatever partition."""
+        sql = (
+            f"SELECT COUNT(*) FROM {self._state} WHERE {equals(STATE_KEY[:3])} "
+            f"AND {quote('partition')} NOT LIKE ?"
+        )
         key = (source, stream.namespace or "", stream.name)
-        sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {equals(STATE_KEY[:3])}"
-        return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
+        ((count,),) = self._tx.execute(sql, (*key, f"{SPLIT}%"))
+        return bool(count)
 
     def partitioned(self, source: str) -> frozenset[StreamKey]:
         """Return the streams of a source of which partitions were loaded, by their keys."""
         sql = (
-            f"SELECT DISTINCT {listed(('namespace', 'stream', 'partition'))} FROM {self._state} "
-            f"WHERE {equals(('source',))}"
+            f"SELECT DISTINCT {listed(('namespace', 'stream'))} FROM {self._state} "
+            f"WHERE {equals(('source',))} AND {OF_PARTITIONS}"
         )
-        return frozenset(
-            (namespace, stream)
-            for namespace, stream, partition in self._tx.execute(sql, (source,))
-            if partition and not partition.startswith((SPLIT, CONFIG))
-        )
+        found = self._tx.execute(sql, (source, *NO_PARTITIONS))
+        return frozenset((namespace, stream) for namespace, stream in found)
 
     def splits(self, source: str, stream: Stream) -> list[StreamState]:
         """Return the state rows of a stream's unpublished split: of its plan and of its ranges."""

@@ -25,6 +25,7 @@ from etl_assets.destinations.sqlalchemy.transaction import AlchemyTransaction
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
+from etl_assets.naming import quoted_where_needed
 from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.redaction import remember
 from etl_assets.secrets.option import UrlOption
@@ -39,6 +40,12 @@ CONNECT_SECONDS = 30
 """How long to wait for a server to answer, where neither URL nor `connect_args` say."""
 _WITH_TIMEOUT = frozenset({"postgresql", "mysql", "mariadb"})
 """Dialects whose drivers have an argument for it."""
+_DATABASE_IS_SCHEMA = frozenset({"mysql", "mariadb"})
+"""Dialects in which a table has no other schema than its database."""
+_DATABASES_WITH_SCHEMAS = frozenset(
+    {"postgresql", "mssql", "snowflake", "redshift", "cockroachdb", "trino", "databricks"}
+)
+"""Dialects in which a query may name the database before the schema."""
 
 
 class SqlOptions(ServerOptions):
@@ -66,6 +73,8 @@ class SqlDestination(DatabaseDestination):
     Options: ClassVar[type[DatabaseOptions]] = SqlOptions
     storage_kind: ClassVar[str] = "sql"
     capabilities = database_capabilities(max_identifier_bytes=63, max_columns=1000)
+    _own_schema: str | None = None
+    """Where a name without a schema leads, as the last connection knew it."""
 
     def __init__(self, url: Any = None, **options: Any) -> None:
         super().__init__(**({"url": url, **options} if url is not None else options))
@@ -83,6 +92,26 @@ class SqlDestination(DatabaseDestination):
         table = super().table_for(source, stream)
         name = self.identifier(f"{self.identifier(source)}__{table.name}")
         return TableName(name, self.options.schema_name or "")
+
+    @override
+    def prefix_of(self, table: TableName) -> str | None:
+        """Return the database of the url, and the connection's own schema where a table has none.
+
+        None where the dialect's queries name no database.
+        """
+        url = _parsed(resolve_url(self.options.url))
+        backend = url.get_backend_name()
+        # Some write a schema behind it.
+        database = quoted_where_needed((url.database or "").partition("/")[0])
+        if not url.database:
+            return None
+        if backend in _DATABASE_IS_SCHEMA:
+            return None if table.schema else database
+        if backend not in _DATABASES_WITH_SCHEMAS:
+            return None
+        if table.schema:
+            return database
+        return f"{database}.{self._own_schema}" if self._own_schema else None
 
     @override
     def reserved_names(self) -> ReservedNames:
@@ -108,6 +137,8 @@ class SqlDestination(DatabaseDestination):
             errors = engine.dialect.loaded_dbapi.Error
             with patiently(lambda: _open(engine), errors, self._told(engine)) as connection:
                 phase = "loading"
+                own = engine.dialect.default_schema_name  # known once it has connected
+                self._own_schema = None if own is None else quoted_where_needed(own)
                 yield AlchemyTransaction(connection, self.load_columns)
                 phase = "COMMIT"
                 connection.commit()
