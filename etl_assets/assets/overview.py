@@ -12,7 +12,7 @@ from etl_assets.arguments import Kind, checked
 from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.bookmarks import BookmarkEvent, newest_events
 from etl_assets.assets.collector import is_collecting
-from etl_assets.assets.dagster_private import failing_checks, last_runs
+from etl_assets.assets.dagster_private import assets_of_repository, failing_checks, last_runs
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.lag import lag_seconds
 from etl_assets.assets.markdown import as_markdown
@@ -110,7 +110,7 @@ class Line:
 
 @checked(assets=_ASSETS, destination=(Destination, "an etl_assets Destination"))
 def build_overview_asset(
-    assets: Iterable[Any],
+    assets: Iterable[Any] | None = None,
     *,
     destination: Destination | None = None,
     key: Any = OVERVIEW,
@@ -128,7 +128,8 @@ def build_overview_asset(
     is also made when one of them fails.
 
     Args:
-        assets: What `stream_assets` gave, of as many sources as there are.
+        assets: What `stream_assets` gave, of as many sources as there are. By default the streams
+            of all definitions of the project, those of components too.
         destination: Where the streams are loaded. If it keeps state, its state rows are shown,
             which also know of loads by others; without it, the events of Dagster are.
         key: Of the asset; a second overview needs another.
@@ -137,15 +138,15 @@ def build_overview_asset(
     Raises:
         ConfigError: There are no assets of streams.
     """
-    bindings = bindings_of(assets)
-    if not bindings and not is_collecting():
-        raise ConfigError(
-            "The overview has no streams.",
-            hint="Give it the lists that stream_assets gave, together in one list.",
-        )
+    given = None if assets is None else bindings_of(assets)
+    if given is not None and not given and not is_collecting():
+        raise _no_streams()
 
     def overview(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         with Edge():
+            bindings = bindings_of(assets_of_repository(context)) if given is None else given
+            if not bindings:
+                raise _no_streams()
             return dg.MaterializeResult(metadata=_page(context, bindings, destination))
 
     return dg.asset(
@@ -154,6 +155,13 @@ def build_overview_asset(
         description="All streams on one page: how far each is, and what is wrong.",
         kinds={"markdown"},
     )(overview)
+
+
+def _no_streams() -> ConfigError:
+    return ConfigError(
+        "The overview has no streams.",
+        hint="Give it the lists that stream_assets gave, together in one list.",
+    )
 
 
 def _page(
