@@ -1,12 +1,9 @@
 """The example project: its README is followed in an empty folder, and a part of it in this process."""
 
+import json
 import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import dagster as dg
@@ -16,14 +13,13 @@ import yaml
 
 from etl_assets import StreamsComponent
 from examples.corner_shop.corner_shop import sample
-from tests.test_docs import ROOT, blocks
+from tests.examples.conftest import PROJECT, Environment, run
+from tests.test_docs import blocks
 
-PROJECT = ROOT / "examples" / "corner_shop"
-LEFT_BEHIND = ("data", ".*", "__pycache__", "target", "logs", "*.egg-info")
-UV = os.environ.get("UV") or which("uv") or "uv"
 WEEK = [f"2026-01-{day:02}" for day in range(1, 8)]
 READ = """
 import duckdb, json, sys
+
 with duckdb.connect("data/warehouse.duckdb", read_only=True) as warehouse:
     print(json.dumps({q: warehouse.sql(q).fetchall() for q in sys.argv[1:]}, default=str))
 """
@@ -105,44 +101,6 @@ def test_a_backfill_loads_each_day_once(shop: dg.Definitions) -> None:
 
 # As its README says, with the library installed from this checkout
 
-FOLLOWED = [pytest.mark.full, pytest.mark.connectors, pytest.mark.timeout(3000)]
-Run = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of the project in an empty folder, with an environment of its own beside it."""
-    folder = tmp_path_factory.mktemp("corner_shop")
-    shutil.copytree(PROJECT, folder / "project", ignore=shutil.ignore_patterns(*LEFT_BEHIND))
-    shutil.copy(PROJECT / ".gitignore", folder / "project")
-    uv(folder, "build", "--wheel", "--out-dir", str(folder), str(ROOT))
-    (wheel,) = folder.glob("*.whl")
-    uv(folder, "venv", "--python", sys.executable, str(folder / "venv"))
-    python = ("--no-config", "--python", str(folder / "venv"))
-    library = f"etl-assets[dg] @ {wheel.as_uri()}"
-    uv(folder, "pip", "install", *python, library, "-e", str(folder / "project"))
-    return folder / "project"
-
-
-def uv(folder: Path, *words: str) -> None:
-    run_in(folder, [UV, *words, "--quiet"], dict(os.environ))
-
-
-def run_in(folder: Path, command: list[str], environment: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    return done.stdout + done.stderr
-
-
-def shell(project: Path, code: str) -> str:
-    """Run commands as a user of the project's environment would."""
-    foreign = {"DAGSTER_HOME", "PYTHONPATH", "WAREHOUSE", "SHOP_DB"}
-    own = {name: value for name, value in os.environ.items() if name not in foreign}
-    path = f"{project.parent / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return run_in(project, ["/bin/bash", "-euc", code], {**own, "PATH": path, "UV": UV})
-
 
 def section(title: str) -> str:
     """Return the commands of a section of the README."""
@@ -157,8 +115,7 @@ def section(title: str) -> str:
 
 def tables(project: Path, *queries: str) -> list[Any]:
     """Ask the warehouse, from a process of its own."""
-    command = [str(project.parent / "venv" / "bin" / "python"), "-c", READ, *queries]
-    told: dict[str, Any] = yaml.safe_load(run_in(project, command, dict(os.environ)))
+    told = json.loads(run(project, [sys.executable, "-c", READ, *queries], dict(os.environ)))
     return [told[query] for query in queries]
 
 
@@ -178,33 +135,34 @@ ORDERS = "SELECT * FROM shop.orders ORDER BY id"
 UNHAPPY = "SELECT CAST(sum(tickets) AS INTEGER) FROM reports.unhappy"
 
 
-class TestAsItsReadmeSays:
-    """In the order of its sections; what a later one finds, an earlier one has loaded."""
+@pytest.mark.full
+@pytest.mark.connectors
+@pytest.mark.timeout(3000)
+def test_its_readme_is_followed(corner_shop: Path, environment: Environment) -> None:
+    def follow(title: str) -> str:
+        return environment.shell(corner_shop, section(title))
 
-    pytestmark = FOLLOWED
-
-    def test_it_is_followed(self, project: Path) -> None:
-        shell(project, section("Install"))
-        told = shell(project, section("Check"))
-        for name in ("shop/visits", "people/users", "support/tickets", "reports/revenue"):
-            assert name in told
-        for name in ("shop_sync", "something_was_sold", "etl_assets/overview"):
-            assert name in told
-        shell(project, section("Connect"))
-        told = shell(project, section("Load"))
-        assert "2026-01-07T13:00:00" in told  # the bookmark of the orders
-        customers, orders, visits, users, purchases, tickets, revenue = tables(project, *COUNTS)
-        assert [customers, orders, visits] == [[[5, 5]], [[18, 18]], [[35, 35]]]
-        assert users == [[100, 100]]
-        assert purchases[0][0] == purchases[0][1] > 50
-        assert [tickets, revenue] == [[[7, 7]], [[5, 5]]]
-        assert tables(project, UNHAPPY) == [[[7]]]
-        before = tables(project, ORDERS, *COUNTS)
-        shell(project, section("Load"))
-        assert tables(project, ORDERS, *COUNTS) == before
-        told = shell(project, section("A day later"))
-        assert "orders: merged 3 rows" in told
-        _, orders, visits, *_, tickets, _ = tables(project, *COUNTS)
-        assert [orders, visits, tickets] == [[[20, 20]], [[40, 40]], [[8, 8]]]
-        shell(project, section("A mistake"))
-        assert tables(project, COUNTS[1]) == [[[21, 21]]]
+    follow("Install")
+    told = follow("Check")
+    for name in ("shop/visits", "people/users", "support/tickets", "reports/revenue"):
+        assert name in told
+    for name in ("shop_sync", "something_was_sold", "etl_assets/overview"):
+        assert name in told
+    follow("Connect")
+    told = follow("Load")
+    assert "2026-01-07T13:00:00" in told  # the bookmark of the orders
+    customers, orders, visits, users, purchases, tickets, revenue = tables(corner_shop, *COUNTS)
+    assert [customers, orders, visits] == [[[5, 5]], [[18, 18]], [[35, 35]]]
+    assert users == [[100, 100]]
+    assert purchases[0][0] == purchases[0][1] > 50
+    assert [tickets, revenue] == [[[7, 7]], [[5, 5]]]
+    assert tables(corner_shop, UNHAPPY) == [[[7]]]
+    before = tables(corner_shop, ORDERS, *COUNTS)
+    follow("Load")
+    assert tables(corner_shop, ORDERS, *COUNTS) == before
+    told = follow("A day later")
+    assert "orders: merged 3 rows" in told
+    _, orders, visits, *_, tickets, _ = tables(corner_shop, *COUNTS)
+    assert [orders, visits, tickets] == [[[20, 20]], [[40, 40]], [[8, 8]]]
+    follow("A mistake")
+    assert tables(corner_shop, COUNTS[1]) == [[[21, 21]]]
