@@ -223,11 +223,6 @@ def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
     description = column.description or ""
     if column.name != column.physical and repr(column.name) not in description:
         description = f"{description} Field {column.name!r} of the source.".strip()
-    tags = {}
-    if keyed:
-        tags["primary_key"] = ""
-    if column.name in stream.cursor:
-        tags["bookmark"] = ""
     return dg.TableColumn(
         name=column.physical,
         type=column.type,
@@ -235,7 +230,7 @@ def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
         constraints=dg.TableColumnConstraints(
             nullable=column.nullable, other=["primary key"] if keyed else []
         ),
-        tags=tags,
+        tags={"bookmark": ""} if column.name in stream.cursor else {},
     )
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 
 from etl_assets.arguments import Kind, checked
 from etl_assets.assets.bindings import Binding, bindings_of
-from etl_assets.assets.bookmarks import BookmarkEvent, newest_events
+from etl_assets.assets.bookmarks import BookmarkEvent, newest_events, newest_loads
 from etl_assets.assets.collector import is_collecting
 from etl_assets.assets.dagster_private import assets_of_repository, failing_checks, last_runs
 from etl_assets.assets.errors import Edge
@@ -25,11 +25,12 @@ from etl_assets.model.stored import Bookmark, StreamState
 from etl_assets.redaction import redact
 
 OVERVIEW = dg.AssetKey(["etl_assets", "overview"])
-MAX_BOOKMARK = 60
+MAX_BOOKMARK = 40
 """Characters of a bookmark in the table."""
 RUN_CHARACTERS = 8
 """So many of a run's id are shown, as in Dagster's list of runs."""
-HEAD = ("Source", "Stream", "Status", "Bookmark", "Lag", "Rows", "Loaded", "Run", "Failing checks")
+HEAD = ("Source", "Stream", "Status", "Failing checks", "Rows", "Lag", "Loaded", "Run", "Bookmark")
+"""What matters most comes first: on an asset's page the table may be wider than its place."""
 
 _ASSETS: Kind = (Iterable, "the list that stream_assets gave")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
@@ -67,7 +68,12 @@ class Line:
 
     @property
     def bookmark(self) -> Bookmark | None:
-        """The bookmark: of the state row, which rules, else of the event."""
+        """The bookmark: of the state row, which rules, else of the event.
+
+        None for a stream that is loaded by partition: it says nothing of the others.
+        """
+        if self.binding.is_partitioned:
+            return None
         if self.state is not None:
             return plain(self.state.bookmark)
         return plain(self.event.bookmark.value) if self.event else None
@@ -92,20 +98,20 @@ class Line:
             self.binding.source_name,
             self.binding.stream.full_name,
             self.status,
-            _cut(shortened(self.bookmark)),
-            "" if lag is None else span(lag),
+            ", ".join(self.failing),
             "" if rows is None else f"{rows:,}",
+            "" if lag is None else span(lag),
             self._loaded_at(),
             "" if run is None else run.run_id[:RUN_CHARACTERS],
-            ", ".join(self.failing),
+            _cut(shortened(self.bookmark)),
         ]
 
     def _loaded_at(self) -> str:
         if self.state is not None:
-            return f"{self.state.committed_at:%Y-%m-%d %H:%M:%S}"
+            return f"{self.state.committed_at:%Y-%m-%d %H:%M}"
         if self.event is None:
             return ""
-        return f"{datetime.fromtimestamp(self.event.timestamp, tz=UTC):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(self.event.timestamp, tz=UTC):%Y-%m-%d %H:%M}"
 
 
 @checked(assets=_ASSETS, destination=(Destination, "an etl_assets Destination"))
@@ -189,7 +195,11 @@ def _lines(
     destination: Destination | None,
 ) -> list[Line]:
     """Return what is known of each stream, those first with which something is wrong."""
-    events = newest_events(context.instance, bindings)
+    by_partition = {key for key, binding in bindings.items() if binding.is_partitioned}
+    events = {
+        **newest_events(context.instance, bindings.keys() - by_partition),
+        **newest_loads(context.instance, by_partition),
+    }
     runs = last_runs(context.instance, list(bindings))
     failing = failing_checks(context, bindings.keys())
     states = _states(destination)
@@ -197,7 +207,7 @@ def _lines(
     for key, binding in bindings.items():
         stream = binding.stream
         state = states.get((binding.source_name, stream.namespace or "", stream.name))
-        lines.append(Line(binding, events[key], state, runs.get(key), failing.get(key, ())))
+        lines.append(Line(binding, events.get(key), state, runs.get(key), failing.get(key, ())))
 
     def by_trouble(line: Line) -> tuple[bool, str, str]:
         is_well = line.status != "failed" and not line.failing
@@ -207,14 +217,15 @@ def _lines(
 
 
 def _states(destination: Destination | None) -> dict[tuple[str, str, str], StreamState]:
-    """Return the state rows of whole streams, by source, namespace and name."""
+    """Return the state row of each stream, by source, namespace and name.
+
+    For a stream that has none of its own, it is that of the partition which was loaded last.
+    """
     if destination is None or not destination.capabilities.keeps_state:
         return {}
-    return {
-        (state.source, state.namespace, state.stream): state
-        for state in destination.states()
-        if not state.shared and not state.partition
-    }
+    own = [state for state in destination.states() if not state.shared]
+    own.sort(key=lambda state: (not state.partition, state.committed_at))
+    return {(state.source, state.namespace, state.stream): state for state in own}
 
 
 def as_table(lines: Sequence[Line]) -> str:

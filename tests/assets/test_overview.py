@@ -9,10 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from etl_assets import build_overview_asset, build_sync_schedule, stream_assets
+from etl_assets import (
+    SqlSource,
+    Stream,
+    build_overview_asset,
+    build_sync_schedule,
+    stream_assets,
+)
 from etl_assets.assets.overview import HEAD, OVERVIEW, span
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError
+from etl_assets.sample import make_shop
 from tests.assets.shop import Shop, broken, event, people, person, run
 
 NAME = "etl_assets/overview"
@@ -99,6 +106,26 @@ def test_a_stream_that_failed_is_the_first(
     statuses = {row["Stream"]: row["Status"] for row in others}
     assert statuses == {"countries": "loaded", "customers": "never loaded"}
     assert event(instance, NAME)["etl_assets/streams_failed"] == 1
+
+
+def test_a_stream_loaded_by_partition_has_no_bookmark_but_its_rows(
+    warehouse: DuckDBDestination, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    make_shop(tmp_path / "shop.db")
+    orders = Stream("orders", primary_key="id", replication_key="updated_at")
+    shop = SqlSource("shop", f"sqlite:///{tmp_path}/shop.db", streams=[orders])
+    daily = dg.DailyPartitionsDefinition("2026-01-01")
+    by_day = {"partitions_def": daily, "partition_by": "updated_at"}
+    assets = stream_assets(shop, destination=warehouse, options={"orders": by_day})
+    for destination in (None, warehouse):
+        one = build_overview_asset(assets, destination=destination)
+        assert run([*assets, one], instance, NAME).success
+        assert dg.materialize(assets, instance=instance, partition_key="2026-01-02").success
+        assert run([*assets, one], instance, NAME).success
+        (shown,) = page(instance)
+        assert (shown["Status"], shown["Bookmark"], shown["Rows"]) == ("loaded", "", "1")
+        assert shown["Run"]
+        assert shown["Loaded"]
 
 
 def test_a_state_row_knows_what_another_instance_has_loaded(
