@@ -164,5 +164,5 @@ def test_its_readme_is_followed(corner_shop: Path, environment: Environment) -> 
     assert "orders: merged 3 rows" in told
     _, orders, visits, *_, tickets, _ = tables(corner_shop, *COUNTS)
     assert [orders, visits, tickets] == [[[20, 20]], [[40, 40]], [[8, 8]]]
-    follow("A mistake")
+    assert "the load was rolled back" in follow("A mistake")
     assert tables(corner_shop, COUNTS[1]) == [[[21, 21]]]
