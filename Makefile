@@ -26,7 +26,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV
 export UV_COMPILE_BYTECODE := 0
 
-.PHONY: help demo ui test test-fast test-full test-lowest test-newest test-wheel check bench bench-peers clean
+.PHONY: help demo ui test test-fast test-full test-lowest test-newest test-wheel test-examples check bench bench-peers clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ test-newest: .venv-newest/.synced $(PIPES) $(FIREBIRD)  ## Run the central tests
 
 test-wheel: $(STAMP)  ## Build the package, and try it alone and with each extra, in environments of their own
 	$(BIN)/pytest tests/test_wheel.py
+
+test-examples: $(STAMP)  ## Follow the README of the example project, the CI recipe and the Dockerfile, in environments of their own
+	$(BIN)/pytest tests/examples
 
 check: $(STAMP)  ## Lint, format, types, layers, house rules
 	$(BIN)/ruff check .

@@ -73,6 +73,18 @@ def newest_events(
     return found
 
 
+def newest_loads(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]
+) -> dict[dg.AssetKey, BookmarkEvent | None]:
+    """Return the newest event of each asset that is loaded by partition: it has no bookmark."""
+    latest = instance.get_latest_materialization_events(keys)
+    nothing = ShownBookmark(None, whole=True)
+    return {
+        key: None if entry is None or not entry.run_id else _event(entry, nothing, 0)
+        for key, entry in latest.items()
+    }
+
+
 def newest_bookmark(
     instance: dg.DagsterInstance, key: dg.AssetKey, destination: str, *, shared: bool = False
 ) -> Bookmark | None:
@@ -156,20 +168,25 @@ def _events(
 
 
 def _from_entry(entry: dg.EventLogEntry, number: int) -> BookmarkEvent | None:
-    observation = entry.asset_observation
-    shown = entry.asset_materialization or observation
+    shown = entry.asset_materialization or entry.asset_observation
     if not entry.run_id or shown is None or BOOKMARK not in shown.metadata:
         return None
-    load_id, rows = shown.metadata.get(LOAD_ID), shown.metadata.get(ROW_COUNT)
-    destination = shown.metadata.get(DESTINATION)
+    return _event(entry, bookmark_in(shown.metadata), number)
+
+
+def _event(entry: dg.EventLogEntry, bookmark: ShownBookmark, number: int) -> BookmarkEvent:
+    shown = entry.asset_materialization or entry.asset_observation
+    metadata = {} if shown is None else shown.metadata
+    load_id, rows = metadata.get(LOAD_ID), metadata.get(ROW_COUNT)
+    destination = metadata.get(DESTINATION)
     return BookmarkEvent(
-        bookmark=bookmark_in(shown.metadata),
+        bookmark=bookmark,
         run_id=entry.run_id,
         load_id=str(load_id.value) if load_id is not None else "",
         timestamp=entry.timestamp,
         number=number,
         destination=str(destination.value) if destination is not None else "",
         rows=rows.value if isinstance(rows, dg.IntMetadataValue) else None,
-        checkpoint=observation is not None,
-        shared=SCOPE in shown.metadata,
+        checkpoint=entry.asset_observation is not None,
+        shared=SCOPE in metadata,
     )

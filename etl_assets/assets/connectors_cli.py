@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from etl_assets.assets.catalog_cli import shown
 from etl_assets.assets.definitions_file import Project
 from etl_assets.connectors.executors import PythonExecutor
 from etl_assets.connectors.install import MARKER, Installed, install_root
@@ -60,7 +61,7 @@ def install_project(project: Project, say: Say) -> int:
         )
     if kept != locked:
         _write(lock, {"format": 1, "connectors": dict(sorted(kept.items()))})
-        say(f"wrote {lock.name}: commit it")
+        say(f"wrote {shown(lock)}: commit it")
     return 0
 
 

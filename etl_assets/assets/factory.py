@@ -131,7 +131,7 @@ class _Call:
         props = StreamProps(
             source_name=self.source_name,
             stream=stream,
-            source_kind=self.source.storage_kind,
+            source_kind=self.source.storage_kind or getattr(self.source, "protocol", None),
             destination_kind=self.destination_kind
             or getattr(self.destination, "storage_kind", None),
             table=table,

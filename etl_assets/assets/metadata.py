@@ -237,11 +237,6 @@ def _shown_column(column: Column, *, keyed: bool, bookmark: bool) -> dg.TableCol
     description = column.description or ""
     if column.name != column.physical and repr(column.name) not in description:
         description = f"{description} Field {column.name!r} of the source.".strip()
-    tags = {}
-    if keyed:
-        tags["primary_key"] = ""
-    if bookmark:
-        tags["bookmark"] = ""
     return dg.TableColumn(
         name=column.physical,
         type=column.type,
@@ -249,7 +244,7 @@ def _shown_column(column: Column, *, keyed: bool, bookmark: bool) -> dg.TableCol
         constraints=dg.TableColumnConstraints(
             nullable=column.nullable, other=["primary key"] if keyed else []
         ),
-        tags=tags,
+        tags={"bookmark": ""} if bookmark else {},
     )
 
 

@@ -10,9 +10,14 @@ import dagster as dg
 
 from etl_assets.arguments import Kind, checked
 from etl_assets.assets.bindings import Binding, bindings_of
-from etl_assets.assets.bookmarks import BookmarkEvent, newest_events
+from etl_assets.assets.bookmarks import BookmarkEvent, newest_events, newest_loads
 from etl_assets.assets.collector import is_collecting
-from etl_assets.assets.dagster_private import AssetPartitionStatus, failing_checks, last_runs
+from etl_assets.assets.dagster_private import (
+    AssetPartitionStatus,
+    assets_of_repository,
+    failing_checks,
+    last_runs,
+)
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.lag import lag_seconds
 from etl_assets.assets.markdown import as_markdown
@@ -25,14 +30,15 @@ from etl_assets.model.stored import Bookmark, StreamState
 from etl_assets.redaction import redact
 
 OVERVIEW = dg.AssetKey(["etl_assets", "overview"])
-MAX_BOOKMARK = 60
+MAX_BOOKMARK = 40
 """Characters of a bookmark in the table."""
 RUN_CHARACTERS = 8
 """So many of a run's id are shown, as in Dagster's list of runs."""
 HEAD = (
-    "Source", "Stream", "Status", "Bookmark", "Lag", "Rows", "Partitions", "Loaded", "Run",
-    "Failing checks",
+    "Source", "Stream", "Status", "Failing checks", "Rows", "Partitions", "Lag", "Loaded", "Run",
+    "Bookmark",
 )  # fmt: skip
+"""What matters most comes first: on an asset's page the table may be wider than its place."""
 
 _ASSETS: Kind = (Iterable, "the list that stream_assets gave")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
@@ -91,7 +97,12 @@ class Line:
 
     @property
     def bookmark(self) -> Bookmark | None:
-        """The bookmark: of the state row, which rules, else of the event."""
+        """The bookmark: of the state row, which rules, else of the event.
+
+        None for a stream that is loaded by partition: it says nothing of the others.
+        """
+        if self.binding.is_partitioned:
+            return None
         if self.state is not None:
             return plain(self.state.bookmark)
         return plain(self.event.bookmark.value) if self.event else None
@@ -116,26 +127,26 @@ class Line:
             self.binding.source_name,
             self.binding.stream.full_name,
             self.status,
-            _cut(shortened(self.bookmark)),
-            "" if lag is None else span(lag),
+            ", ".join(self.failing),
             "" if rows is None else f"{rows:,}",
             "" if self.partitions is None else str(self.partitions),
+            "" if lag is None else span(lag),
             self._loaded_at(),
             "" if run is None else run.run_id[:RUN_CHARACTERS],
-            ", ".join(self.failing),
+            _cut(shortened(self.bookmark)),
         ]
 
     def _loaded_at(self) -> str:
         if self.state is not None:
-            return f"{self.state.committed_at:%Y-%m-%d %H:%M:%S}"
+            return f"{self.state.committed_at:%Y-%m-%d %H:%M}"
         if self.event is None:
             return ""
-        return f"{datetime.fromtimestamp(self.event.timestamp, tz=UTC):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(self.event.timestamp, tz=UTC):%Y-%m-%d %H:%M}"
 
 
 @checked(assets=_ASSETS, destination=(Destination, "an etl_assets Destination"))
 def build_overview_asset(
-    assets: Iterable[Any],
+    assets: Iterable[Any] | None = None,
     *,
     destination: Destination | None = None,
     key: Any = OVERVIEW,
@@ -148,13 +159,14 @@ def build_overview_asset(
     every_hour = build_sync_schedule([overview], "0 * * * *", name="overview")
     ```
 
-    The page is its metadata `etl_assets/overview`: source, stream, status, bookmark, lag, rows, how
-    many partitions are loaded and failed, when it was loaded, the last run and the checks that
-    fail. It comes after no asset, so that it
+    The page is its metadata `etl_assets/overview`: source, stream, status, the checks that fail,
+    rows, how many partitions are loaded and failed, lag, when it was loaded, the last run and the
+    bookmark. It comes after no asset, so that it
     is also made when one of them fails.
 
     Args:
-        assets: What `stream_assets` gave, of as many sources as there are.
+        assets: What `stream_assets` gave, of as many sources as there are. By default the streams
+            of all definitions of the project, those of components too.
         destination: Where the streams are loaded. If it keeps state, its state rows are shown,
             which also know of loads by others; without it, the events of Dagster are.
         key: Of the asset; a second overview needs another.
@@ -163,24 +175,17 @@ def build_overview_asset(
     Raises:
         ConfigError: There are no assets of streams.
     """
-    assets = list(assets)
-    bindings = bindings_of(assets)
-    definitions = {
-        key: spec.partitions_def
-        for one in assets
-        if isinstance(one, dg.AssetsDefinition)
-        for key, spec in one.specs_by_key.items()
-        if spec.partitions_def is not None
-    }
-    if not bindings and not is_collecting():
-        raise ConfigError(
-            "The overview has no streams.",
-            hint="Give it the lists that stream_assets gave, together in one list.",
-        )
+    given = None if assets is None else list(assets)
+    if given is not None and not bindings_of(given) and not is_collecting():
+        raise _no_streams()
 
     def overview(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         with Edge():
-            lines = _lines(context, bindings, destination, definitions)
+            shown = assets_of_repository(context) if given is None else given
+            bindings = bindings_of(shown)
+            if not bindings:
+                raise _no_streams()
+            lines = _lines(context, bindings, destination, _partitions(shown))
             return dg.MaterializeResult(metadata=_page(lines))
 
     return dg.asset(
@@ -189,6 +194,24 @@ def build_overview_asset(
         description="All streams on one page: how far each is, and what is wrong.",
         kinds={"markdown"},
     )(overview)
+
+
+def _no_streams() -> ConfigError:
+    return ConfigError(
+        "The overview has no streams.",
+        hint="Give it the lists that stream_assets gave, together in one list.",
+    )
+
+
+def _partitions(assets: Iterable[Any]) -> dict[dg.AssetKey, dg.PartitionsDefinition[Any]]:
+    """Return the partitions of the assets that have some."""
+    return {
+        key: spec.partitions_def
+        for one in assets
+        if isinstance(one, dg.AssetsDefinition)
+        for key, spec in one.specs_by_key.items()
+        if spec.partitions_def is not None
+    }
 
 
 def _page(lines: Sequence[Line]) -> dict[str, Any]:
@@ -216,7 +239,11 @@ def _lines(
     definitions: Mapping[dg.AssetKey, dg.PartitionsDefinition[Any]],
 ) -> list[Line]:
     """Return what is known of each stream, those first with which something is wrong."""
-    events = newest_events(context.instance, bindings)
+    by_partition = {key for key, binding in bindings.items() if binding.is_partitioned}
+    events = {
+        **newest_events(context.instance, bindings.keys() - by_partition),
+        **newest_loads(context.instance, by_partition),
+    }
     runs = last_runs(context.instance, list(bindings))
     failing = failing_checks(context, bindings.keys())
     states = _states(destination)
@@ -226,7 +253,7 @@ def _lines(
         state = states.get((binding.source_name, stream.namespace or "", stream.name))
         counts = _counted(context.instance, key, definitions.get(key))
         checks = failing.get(key, ())
-        lines.append(Line(binding, events[key], state, runs.get(key), checks, counts))
+        lines.append(Line(binding, events.get(key), state, runs.get(key), checks, counts))
 
     def by_trouble(line: Line) -> tuple[bool, str, str]:
         has_failed = line.status == "failed" or bool(line.partitions and line.partitions.failed)

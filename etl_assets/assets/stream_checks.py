@@ -194,11 +194,11 @@ def _matches_source(check: MatchesSource, binding: Binding, rows: int | None) ->
     if counted is None or rows is None:
         side = "source" if counted is None else "destination"
         return _unevaluated(check, name, f"the {side} cannot tell how many rows it has.")
+    allowed = f"; a difference of {check.tolerance:.2%} is allowed" if check.tolerance else ""
     return CheckResult(
         name=check.name,
         passed=abs(counted - rows) <= check.tolerance * counted,
-        description=f"the source has {counted:,} rows, the table {rows:,}; up to "
-        f"{check.tolerance:.2%} of the source's may differ",
+        description=f"{counted:,} rows at the source, {rows:,} in the table{allowed}",
         severity=check.severity,
         figures={"rows_at_source": counted, "rows": rows},
     )

@@ -226,9 +226,11 @@ class TestTheSource:
         shop.more = 1
         result = run(assets, instance)
         assert found(result) == {"orders:matches_source": False, "orders:about": True}
-        told = result.get_asset_check_evaluations()[0]
+        told, allowing = result.get_asset_check_evaluations()
         assert told.metadata["etl_assets/rows_at_source"].value == 6
         assert told.metadata["etl_assets/rows"].value == 5
+        assert told.description == "6 rows at the source, 5 in the table"
+        assert allowing.description == f"{told.description}; a difference of 20.00% is allowed"
 
     def test_a_source_that_is_away_fails_the_check_alone(
         self, shop: Counting, warehouse: DuckDBDestination, instance: dg.DagsterInstance

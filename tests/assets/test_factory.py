@@ -248,7 +248,8 @@ class TestSpecs:
         assert list(columns) == ["id", "made", "any"]
         assert columns["id"].description == "Field 'Id' of the source."
         assert columns["id"].constraints.other == ["primary key"]
-        assert "primary_key" in columns["id"].tags
+        assert columns["id"].constraints.other == ["primary key"]  # said once, not by a tag too
+        assert columns["id"].tags == {}
         assert not columns["id"].constraints.nullable
         assert (columns["made"].type, columns["made"].description) == ("timestamp", "When.")
         assert "bookmark" in columns["made"].tags

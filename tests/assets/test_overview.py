@@ -9,10 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from etl_assets import build_overview_asset, build_sync_schedule, stream_assets
+from etl_assets import (
+    SqlSource,
+    Stream,
+    build_overview_asset,
+    build_sync_schedule,
+    stream_assets,
+)
 from etl_assets.assets.overview import HEAD, OVERVIEW, span
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError
+from etl_assets.sample import make_shop
 from tests.assets.shop import Shop, broken, event, people, person, run
 
 NAME = "etl_assets/overview"
@@ -38,13 +45,14 @@ def well():
 
 
 overview = build_overview_asset(assets, destination=warehouse)
-defs = dg.Definitions(assets=[*assets, overview], asset_checks=[enough, well])
+everything = build_overview_asset(key="everything")
+defs = dg.Definitions(assets=[*assets, overview, everything], asset_checks=[enough, well])
 """
 
 
-def page(instance: dg.DagsterInstance) -> list[dict[str, str]]:
+def page(instance: dg.DagsterInstance, name: str = NAME) -> list[dict[str, str]]:
     """Return the table of the newest overview, by the heads of its columns."""
-    text = str(event(instance, NAME)[NAME])
+    text = str(event(instance, name)[NAME])
     rows = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.strip("|").split(" |")] for row in rows]
     assert tuple(cells[0]) == HEAD
@@ -100,6 +108,26 @@ def test_a_stream_that_failed_is_the_first(
     assert event(instance, NAME)["etl_assets/streams_failed"] == 1
 
 
+def test_a_stream_loaded_by_partition_has_no_bookmark_but_its_rows(
+    warehouse: DuckDBDestination, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    make_shop(tmp_path / "shop.db")
+    orders = Stream("orders", primary_key="id", replication_key="updated_at")
+    shop = SqlSource("shop", f"sqlite:///{tmp_path}/shop.db", streams=[orders])
+    daily = dg.DailyPartitionsDefinition("2026-01-01")
+    by_day = {"partitions_def": daily, "partition_by": "updated_at"}
+    assets = stream_assets(shop, destination=warehouse, options={"orders": by_day})
+    for destination in (None, warehouse):
+        one = build_overview_asset(assets, destination=destination)
+        assert run([*assets, one], instance, NAME).success
+        assert dg.materialize(assets, instance=instance, partition_key="2026-01-02").success
+        assert run([*assets, one], instance, NAME).success
+        (shown,) = page(instance)
+        assert (shown["Status"], shown["Bookmark"], shown["Rows"]) == ("loaded", "", "1")
+        assert shown["Run"]
+        assert shown["Loaded"]
+
+
 def test_a_state_row_knows_what_another_instance_has_loaded(
     shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
 ) -> None:
@@ -140,7 +168,7 @@ def test_it_is_selected_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "home/dagster.yaml").write_text("telemetry: {enabled: false}\n")
     paths = {"DAGSTER_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     words = ["dagster", "asset", "materialize", "-f", "project.py", "--select"]
-    for selected in ("shop/customers,shop/orders", NAME):
+    for selected in ("shop/customers,shop/orders", f"{NAME},everything"):
         subprocess.run(
             [sys.executable, "-m", *words, selected],
             cwd=tmp_path,
@@ -150,9 +178,19 @@ def test_it_is_selected_on_the_command_line(tmp_path: Path) -> None:
         )
     with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:
         orders, customers = page(instance)  # trouble comes first
+        assert [row["Stream"] for row in page(instance, "everything")] == ["orders", "customers"]
         assert event(instance, NAME)["etl_assets/checks_failing"] == 1
     assert (orders["Stream"], orders["Status"], orders["Rows"]) == ("orders", "loaded", "2")
     assert (orders["Failing checks"], customers["Failing checks"]) == ("enough", "")
+
+
+def test_a_project_without_streams_is_an_error(instance: dg.DagsterInstance) -> None:
+    defs = dg.Definitions(assets=[build_overview_asset()])
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance, raise_on_error=False
+    )
+    (failure,) = result.get_step_failure_events()
+    assert "no streams" in str(failure.step_failure_data.error_display_string)
 
 
 def test_no_streams_is_an_error(warehouse: DuckDBDestination) -> None:

@@ -18,6 +18,7 @@ from etl_assets.assets.markdown import fenced
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import StreamReadError
 from etl_assets.model.stream import Stream
+from etl_assets.sources.connectors import get_source
 from etl_assets.sources.sql import SqlSource
 from tests.assets.shop import ORDERS, Shop, broken, event, failure, people, run
 
@@ -140,3 +141,10 @@ def test_a_description_reads_well_as_plain_text_and_as_markdown() -> None:
     (made,) = stream_assets(shop, destination=DuckDBDestination("x.duckdb"))
     (spec,) = made.specs
     assert spec.description == r"Rows of 'orders', see \<b\>there\</b\>."
+
+
+def test_a_connector_is_shown_with_its_protocol(warehouse: DuckDBDestination) -> None:
+    for name, protocol in {"source-faker": "airbyte", "tap-jsonl": "singer"}.items():
+        source = get_source(name, {"path": "orders.jsonl"})
+        (asset,) = stream_assets(source, ["orders"], destination=warehouse)
+        assert asset.get_asset_spec().kinds == {protocol, "duckdb"}

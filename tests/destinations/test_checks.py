@@ -260,6 +260,7 @@ class TestWhatTheyFind:
         assert like.checks[0].figures["mean"] == 10
         more = place.load([row(2000 + one) for one in range(100)], usual)
         assert not more.checks[0].passed
+        assert (more.checks[0].description or "").startswith("the load brought 100 rows, ")
         assert more.checks[0].figures["loads_before"] == 6
 
     def test_the_first_load_of_a_stream_is_no_history_of_those_that_go_on(

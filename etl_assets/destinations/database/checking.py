@@ -371,7 +371,7 @@ def _row_count(check: known.RowCount, loaded: Loaded) -> _Finding:
         is_few = check.least is not None and rows < check.least
         is_many = check.most is not None and rows > check.most
         passed = not (is_few or is_many)
-        told.append(f"the table has {rows:,} rows, {_allowed(check)}")
+        told.append(f"the table has {rows:,} rows; {_allowed(check)}")
     if check.anomaly is not None:
         usual = _anomaly(check.anomaly, loaded)
         passed = passed and usual.passed
@@ -383,10 +383,10 @@ def _row_count(check: known.RowCount, loaded: Loaded) -> _Finding:
 
 def _allowed(check: known.RowCount) -> str:
     if check.most is None:
-        return f"and at least {check.least:,} are wanted"
+        return f"at least {check.least:,} must be there"
     if check.least is None:
-        return f"and at most {check.most:,} are wanted"
-    return f"and {check.least:,} to {check.most:,} are wanted"
+        return f"at most {check.most:,} may be there"
+    return f"from {check.least:,} to {check.most:,} may be there"
 
 
 def _anomaly(most: float, loaded: Loaded) -> _Finding:
@@ -398,15 +398,15 @@ def _anomaly(most: float, loaded: Loaded) -> _Finding:
     brought, before = loaded.ledger.rows_of_loads(loaded.load, MOST_LOADS)
     figures: dict[str, Any] = {"rows_of_load": brought, "loads_before": len(before)}
     if len(before) < LEAST_LOADS:
-        told = f"not enough history: {len(before)} loads before this one, of {LEAST_LOADS} needed"
+        told = f"not enough history yet: {len(before)} of the {LEAST_LOADS} earlier loads it takes"
         return _Finding(told, passed=True, figures=figures)
     usual = mean(before)
     deviation = max(stdev(before), math.sqrt(usual), 1.0)
     times = abs(brought - usual) / deviation
     figures |= {"mean": round(usual, 2), "deviation": round(deviation, 2)}
     told = (
-        f"the load has brought {brought:,} rows, {times:.1f} deviations from the mean of the last "
-        f"{len(before)} loads ({usual:,.1f} rows); up to {most:g} are wanted"
+        f"the load brought {brought:,} rows, {times:.1f} deviations from the mean of the last "
+        f"{len(before)} loads ({usual:,.1f} rows); up to {most:g} are usual"
     )
     return _Finding(told, passed=times <= most, figures=figures)
 

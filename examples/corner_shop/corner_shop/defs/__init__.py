@@ -1,0 +1,1 @@
+"""One folder for each source, one for the reports, and the overview."""
