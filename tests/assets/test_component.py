@@ -263,9 +263,11 @@ sensor: {minimum_interval_seconds: 60, runs: tick}
         text = 'schedule: {cron_schedule: "@daily", skip_if_running: false, stale_after: 60}\n'
         (schedule,) = built(SHOP + NAMED + text).schedules or ()
         assert isinstance(schedule, dg.ScheduleDefinition)
-        with dg.DagsterInstance.local_temp() as instance:
+        with (
+            dg.DagsterInstance.local_temp() as instance,
+            dg.build_schedule_context(instance=instance) as context,
+        ):
             instance.add_run(in_progress("shop/orders"))
-            context = dg.build_schedule_context(instance=instance)
             (asked,) = schedule.evaluate_tick(context).run_requests or ()
             assert [key.path for key in asked.asset_selection or ()] == [["shop", "orders"]]
             (careful,) = built(SHOP + NAMED + 'schedule: "@daily"\n').schedules or ()
@@ -275,8 +277,10 @@ sensor: {minimum_interval_seconds: 60, runs: tick}
     def test_a_sensor_looks_after_some_streams(self) -> None:
         defs = built(SHOP + "streams: [orders, customers]\nsensor: {streams: [orders]}\n")
         (sensor,) = defs.sensors or ()
-        with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_sensor_context(instance=instance, definitions=defs)
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_sensor_context(instance=instance, definitions=defs) as context,
+        ):
             (asked,) = sensor.evaluate_tick(context).run_requests or ()
         assert asked.asset_selection == [dg.AssetKey(["shop", "orders"])]
 

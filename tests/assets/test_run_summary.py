@@ -100,7 +100,7 @@ def test_a_gate_is_a_reason(
     result = run(assets, instance)
     summary = summary_of(instance, result.run_id, [one.key for one in assets])
     assert list(summary.failed) == ["shop/s1"]
-    assert "and at least 2 are wanted" in summary.failed["shop/s1"]
+    assert "at least 2 must be there" in summary.failed["shop/s1"]
 
 
 def test_a_run_of_other_assets_is_left_alone(
