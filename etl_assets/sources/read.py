@@ -9,7 +9,6 @@ from datetime import datetime
 from itertools import chain, product
 from typing import Any
 
-from dateutil.parser import parse as parse_date
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.model.batch import Batch, batches_of, frames_of
@@ -372,6 +371,8 @@ def _start_date(source: Source) -> datetime | None:
     given = resolve(source._config.get("start_date"))  # noqa: SLF001 - the rest of the config stays unresolved
     if not given or isinstance(given, datetime):
         return given or None
+    from dateutil.parser import parse as parse_date
+
     try:
         found: datetime = parse_date(str(given))
     except (ValueError, OverflowError) as error:
