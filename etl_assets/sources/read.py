@@ -9,7 +9,6 @@ from datetime import datetime
 from itertools import chain, product
 from typing import Any
 
-
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.model.batch import Batch, batches_of, frames_of
 from etl_assets.model.bookmarks.tracker import BookmarkTracker
