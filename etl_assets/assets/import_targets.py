@@ -33,12 +33,14 @@ class Target:
         stream: The stream.
         state: What is stored of it.
         binding: How it is read and written; None without definitions.
+        has_partitions: Whether the states of single partitions are stored.
     """
 
     source: str
     stream: Stream
     state: StreamState | None = None
     binding: "Binding | None" = None
+    has_partitions: bool = False
 
     def __str__(self) -> str:
         return f"{self.source}/{self.stream.full_name}"
@@ -80,7 +82,8 @@ class Target:
         Raises:
             SkippedError: The table is not there, or not the stream's to write to.
         """
-        if self.binding is not None and self.binding.is_partitioned:
+        is_partitioned = self.binding is not None and self.binding.is_partitioned
+        if is_partitioned or self.has_partitions:
             raise SkippedError("it is loaded by partition; launch a backfill of the missing ones.")
         table = self.table(destination)
         with destination.transaction() as tx:
@@ -132,13 +135,11 @@ def targets_of(store: Store, source: str, names: Sequence[str]) -> list[Target]:
     Raises:
         ConfigError: There is no such source, or no such stream.
     """
-    stored = {
-        (one.source, one.namespace, one.stream): one
-        for one in store.destination.states()
-        if not one.shared and not one.partition
-    }
+    states = [one for one in store.destination.states() if not one.shared]
+    stored = {(one.source, one.namespace, one.stream): one for one in states if not one.partition}
+    by_partition = {(one.source, one.namespace, one.stream) for one in states if one.partition}
     found = [
-        Target(source, stream, stored.get(key), store.bindings.get(key))
+        Target(source, stream, stored.get(key), store.bindings.get(key), key in by_partition)
         for key, stream in store.streams.items()
         if key[0] == source
     ]
