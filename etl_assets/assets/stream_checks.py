@@ -6,6 +6,7 @@ here only the source is asked, for `matches_source`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -17,12 +18,14 @@ from etl_assets.checks import Check, MatchesSource, Sql
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.check_alone import check_alone
 from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.engine.start import Start, StreamPlan, plan_load
 from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.model.checks import CheckResult
-from etl_assets.model.load import SyncResult, refuse_unchecked
+from etl_assets.model.load import StreamToRead, SyncResult, refuse_unchecked
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import CatalogEntry
+from etl_assets.strategies import WriteStrategy
 
 
 def checks_of(binding: Binding) -> Sequence[Check]:
@@ -171,8 +174,17 @@ def evaluated_alone(
             hint="Materialize the stream.",
             stream=binding.stream.name,
         )
-    asked = [one for one in wanted if not isinstance(one, MatchesSource)]
-    found = check_alone(destination, binding.source_name, binding.stream, asked)
+    # None of them has anything to stop.
+    asked = [replace(one, gate=False) for one in wanted if not isinstance(one, MatchesSource)]
+    load = plan_load(
+        StreamToRead(binding.source_name, binding.stream),
+        destination,
+        Start(),
+        StreamPlan(checks=asked),
+        load_id="",
+        settled=WriteStrategy.REPLACE,
+    )
+    found = check_alone(destination, load)
     results = [
         *found.results,
         *(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from etl_assets.checks import NoRejected, SchemaUnchanged
 from etl_assets.destinations.database.checking import (
@@ -18,8 +17,6 @@ from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.model.checks import CheckResult
 from etl_assets.model.load import Load
 from etl_assets.model.stored import StreamState
-from etl_assets.model.stream import Stream
-from etl_assets.strategies import WriteStrategy
 
 ABOUT_LOADS = (SchemaUnchanged, NoRejected)
 """Kinds of checks that say what a load has changed or left out."""
@@ -38,27 +35,15 @@ class FoundAlone:
     rows_in_table: int | None = None
 
 
-def check_alone(
-    database: DatabaseDestination, source: str, stream: Stream, checks: Sequence[Any]
-) -> FoundAlone:
+def check_alone(database: DatabaseDestination, load: Load) -> FoundAlone:
     """Return what checks find in a stream's table as it is; nothing is loaded or rolled back.
 
     What can only be told of a load (`no_rejected`, `schema_unchanged`) is not evaluated.
 
     Args:
         database: The destination.
-        source: The source's name.
-        stream: The stream.
-        checks: Of `etl_assets.checks`.
+        load: Names the stream and the checks, none of which is a gate. It is not made.
     """
-    load = Load(
-        source,
-        stream,
-        WriteStrategy.REPLACE,
-        load_id="",
-        # None of them has anything to stop.
-        checks=[replace(check, gate=False) for check in checks],
-    )
     checking = Checking()
     for check in load.checks:
         if isinstance(check, ABOUT_LOADS):
