@@ -64,7 +64,7 @@ def prepare(folder: Path, rows: int) -> None:
 
 
 def work(title: str, by_hand: str, options: Mapping[str, Any], *, target: float) -> Work:
-    """Give a work.
+    """Return a work.
 
     Args:
         title: What it is called.

@@ -142,6 +142,25 @@ def test_any_bytes_are_read_as_row_by_row(
 
 
 @given(
+    pieces=st.lists(
+        st.sampled_from(['"', "\r", "\n", "\r\n", "x", ",", "y,z\n", "1,2\r"]), max_size=25
+    ),
+    size=st.sampled_from([1, 3, 7, 12]),
+)
+@settings(max_examples=500, deadline=None)
+@example(pieces=["1,2\r", "\r\n", "\r", "1,2\r"], size=7)
+def test_no_row_is_lost_behind_one_that_goes_on_and_ends_in_a_return(
+    pieces: list[str], size: int, in_blocks: Any
+) -> None:
+    data = ("a,b\n" + "".join(pieces)).encode()
+    wanted, told = in_blocks(reading_of(data, short_rows="null"), 0)
+    found, error = in_blocks(reading_of(data, short_rows="null"), size)
+    assert error == told
+    given = len(found) if error is None else min(len(found), len(wanted))
+    assert found[:given] == wanted[:given]
+
+
+@given(
     rows=st.lists(
         st.lists(st.sampled_from(CELLS), min_size=2, max_size=2), min_size=1, max_size=12
     ),

@@ -156,8 +156,9 @@ def _block_chunks(
         if plain is not None:
             texts = columns_of(block, plain, dialect, header.names, wanted)
         if plain is None or texts is None:
-            lines = _lines_of(block, blocks, line, reading)
-            rows = _rows_of(lines, block, dialect, reading)
+            file = BlockFile(block.data, blocks.line)
+            lines = CsvLines(io.BufferedReader(file), reading, Start(line, "utf-8"))
+            rows = _rows_of(lines, file, dialect, reading)
             yield from _row_chunks(checks.rows(rows), header, reading)
             line = lines.number
             continue
@@ -185,20 +186,9 @@ def _first_row(block: Block, line: int, dialect: Dialect, reading: Reading) -> S
     return next(rows_of(lines, reading, dialect.delimiter.decode()))[1]
 
 
-def _lines_of(block: Block, blocks: Blocks, line: int, reading: Reading) -> CsvLines:
-    """Return the lines of a block, and those behind it."""
-    file = BlockFile(block.data, blocks.line)
-    return CsvLines(io.BufferedReader(file), reading, Start(line, "utf-8"))
-
-
-def _rows_of(lines: CsvLines, block: Block, dialect: Dialect, reading: Reading) -> Iterator[Row]:
-    """Yield rows to the end of a block, or of its last row, which may be behind that.
-
-    All rows that are left, if the block does not end as a line does.
-    """
-    feeds = block.data.count(b"\n")
-    is_line = block.data.endswith(b"\n")
+def _rows_of(lines: CsvLines, file: BlockFile, dialect: Dialect, reading: Reading) -> Iterator[Row]:
+    """Yield rows to the end of a block, or of its last row, which may be behind that."""
     for row in rows_of(lines, reading, dialect.delimiter.decode()):
         yield row
-        if is_line and lines.feeds >= feeds:
+        if file.is_used_up(lines.feeds):
             return

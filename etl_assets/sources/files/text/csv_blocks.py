@@ -73,14 +73,17 @@ class Blocks:
         return Block(data[:end], is_last)
 
     def line(self) -> bytes:
-        """Return the next line with its line feed; empty at the end of the file."""
+        """Return the next line with its line feed, or a part of a long one.
+
+        It is empty at the end of the file.
+        """
         end = self._first.find(_FEED, self._used) + 1
         if end:
             line = self._first[self._used : end]
             self._used = end
             return line
         rest, self._first, self._used = self._first[self._used :], b"", 0
-        return rest + self._binary.readline()
+        return rest + self._binary.readline(BLOCK_BYTES)
 
 
 def _end_of_last_row(data: bytes, quote: bytes | None) -> int:
@@ -109,8 +112,17 @@ class BlockFile(io.RawIOBase):
         super().__init__()
         self._left = data
         self._more = more
+        self._feeds = data.count(_FEED)
+        self._ends_a_line = data.endswith(_FEED)
         self.is_extended = False
         """Whether anything behind the first bytes was asked for."""
+
+    def is_used_up(self, feeds: int) -> bool:
+        """Return whether so many lines, which end in a feed, are all that was taken from the file.
+
+        A row may end at a carriage return, with more behind it that was taken already.
+        """
+        return self._ends_a_line and feeds >= self._feeds
 
     def readable(self) -> bool:
         """Return True."""
@@ -122,6 +134,8 @@ class BlockFile(io.RawIOBase):
         if not self._left:
             self.is_extended = True
             self._left = self._more()
+            self._feeds += self._left.count(_FEED)
+            self._ends_a_line = self._left.endswith(_FEED)
         given, self._left = self._left[: len(view)], self._left[len(view) :]
         view[: len(given)] = given
         return len(given)
