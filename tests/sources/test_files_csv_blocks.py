@@ -211,6 +211,13 @@ def test_a_row_of_another_width_is_named_though_its_block_was_read_as_columns(
     assert plain_blocks == [False]
 
 
+def test_a_batch_holds_no_more_bytes_than_it_may() -> None:
+    data = ("n,t\n" + "1,xxxxx\n" * 1000).encode()
+    sizes = [len(lines) for _, lines in csv.csv_tables(reading_of(data, batch_bytes=800))]
+    assert max(sizes) == 100
+    assert sum(sizes) == 1000
+
+
 NUMBERS = st.from_regex(r"[+-]?[0-9]{0,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
 TEXTS = {
     "n": NUMBERS

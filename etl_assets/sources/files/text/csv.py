@@ -165,10 +165,17 @@ def _block_chunks(
         numbers = _numbers(plain, line)
         checks.begin(numbers[0], _first_row(block, line, dialect, reading))
         line += plain.lines
-        step = reading.options.batch_rows
+        step = _rows_of_a_batch(block, plain, reading)
         for place in range(0, plain.rows, step):
             part = slice(place, place + step)
             yield ColumnChunk(header.names, texts.slice(place, step), numbers[part])
+
+
+def _rows_of_a_batch(block: Block, plain: Plain, reading: Reading) -> int:
+    """Return how many rows of a block a batch has: about as many bytes as it may hold."""
+    options = reading.options
+    by_bytes = plain.rows * options.batch_bytes // len(block.data)
+    return max(1, min(options.batch_rows, by_bytes))
 
 
 def _numbers(plain: Plain, line: int) -> Sequence[int]:

@@ -116,7 +116,7 @@ def header_of(rows: Iterator[Row], lines: CsvLines, reading: Reading) -> Header:
 
 
 def _remark_one_column(name: str, reading: Reading) -> None:
-    """Tell of a header that another delimiter would part: nothing else shows a wrong one."""
+    """Remark on a header that another delimiter would split: nothing else shows a wrong one."""
     found = next((one for one in _OTHER_DELIMITERS if one in name), None)
     if found is not None and reading.options.delimiter is None:
         said = f"{reading.file!r} has one column, {shorten(name)}"
