@@ -26,6 +26,8 @@ TIMEOUT = 240.0
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 REPOSITORY = {"repositoryLocationName": PROJECT.name, "repositoryName": "__repository__"}
 WHOLE_PROJECT = "__ASSET_JOB"
+IN_ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
+"""Run config by which the steps of a run need not load the project anew, each in a process of its own."""
 
 LOADED = """{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } ... on PythonError { message } } }"""
 LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
@@ -52,6 +54,8 @@ class Project:
     """A folder with the project's shop, its instance and what its runs load."""
 
     file = PROJECT
+    run_config: Mapping[str, Any] = {}
+    """What runs are launched with when a test says nothing else."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -191,11 +195,12 @@ class Server:
         tags: Mapping[str, str] | None = None,
     ) -> str:
         tagged = [{"key": key, "value": value} for key, value in (tags or {}).items()]
+        chosen = self.project.run_config if config is None else config
         answer = self.ask(
             LAUNCH,
             params={
                 "selector": wanted,
-                "runConfigData": dict(config or {}),
+                "runConfigData": dict(chosen),
                 "mode": "default",
                 "executionMetadata": {"tags": tagged},
             },

@@ -1,5 +1,6 @@
 """Streams with checks, launched from the command line and by the buttons of the web interface."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 
 from tests.assets import launcher
-from tests.assets.launcher import ROWS, Project, Server, path, serving
+from tests.assets.launcher import IN_ONE_PROCESS, ROWS, Project, Server, path, serving
 
 CHECKED = Path(__file__).parent / "checked.py"
 ALL = list(range(ROWS))
+ONE_PROCESS = json.dumps(IN_ONE_PROCESS)
 LISTED = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
     assetChecksOrError { ... on AssetChecks { checks {
         name blocking canExecuteIndividually executionForLatestMaterialization { status runId evaluation {
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.xdist_group("checks_launched")  # they share the server
 
 class Checked(Project):
     file = CHECKED
+    run_config = IN_ONE_PROCESS
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +57,16 @@ def right_again(project: Project, table: str) -> None:
 
 
 def test_the_command_line(project: Project) -> None:
-    select = ("asset", "materialize", "--select")
-    project.command(*select, "shop/orders")
+    materialize = ("asset", "materialize", "--select", "shop/orders", "--config-json", ONE_PROCESS)
+    project.command(*materialize)
     assert project.ids("shop/orders") == ALL
     wrong_row(project, "orders")
     with pytest.raises(AssertionError, match="a gate did not let it pass: positive: the query"):
-        project.command(*select, "shop/orders")
+        project.command(*materialize)
     assert project.ids("shop/orders") == ALL
     right_again(project, "orders")
     with project.new_row() as number:
-        project.command(*select, "shop/orders")
+        project.command(*materialize)
         assert project.ids("shop/orders") == [*ALL, number]
 
 
@@ -114,11 +117,11 @@ def test_a_blocking_check_holds_back_the_report(server: Server) -> None:
 def test_a_split_stream_is_published_where_its_gate_passes(server: Server) -> None:
     """Each of its steps has a process of its own here."""
     wrong_row(server.project, "orders")
-    launched = server.launch("parts/orders")
+    launched = server.launch("parts/orders", config={})
     assert server.ended(launched) == "FAILURE"
     assert server.project.check_status("parts/orders", "positive", launched) == "FAILED"
     right_again(server.project, "orders")
-    again = server.launch("parts/orders")
+    again = server.launch("parts/orders", config={})
     assert server.ended(again) == "SUCCESS"
     assert server.checks("parts/orders", again) == {
         "unique_key": "SUCCEEDED",

@@ -1,5 +1,6 @@
 """A split stream, an ordinary one and those of one step, in every way that Dagster launches assets."""
 
+import json
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,6 +12,7 @@ import pytest
 from etl_assets.assets.sensors import STREAM_TAG
 from tests.assets.launcher import (
     BACKFILL,
+    IN_ONE_PROCESS,
     NO_SCHEDULE,
     NO_SENSOR,
     REEXECUTE,
@@ -33,7 +35,7 @@ STEP = "shop__orders.shop__orders__"
 SPLIT = [f"{STEP}plan", f"{STEP}publish", f"{STEP}range_0]", f"{STEP}range_1]"]
 DAGSTER = [sys.executable, "-m", "dagster", "asset", "materialize", "--select"]
 DG = [str(Path(sys.executable).parent / "dg"), "launch", "--assets"]
-ONE_PROCESS = '{"execution": {"config": {"in_process": {}}}}'
+ONE_PROCESS = json.dumps(IN_ONE_PROCESS)
 REFRESH = {"ops": {"shop__orders": {"config": {"full_refresh": True}}}}
 
 

@@ -1,5 +1,6 @@
 """Partitioned assets in every way that Dagster launches them, and killed while they are loaded."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,17 @@ import dagster as dg
 import pytest
 
 from etl_assets.faults import VARIABLE
-from tests.assets.launcher import BACKFILL, ROOT, TIMEOUT, Project, Server, path, serving, wait_for
+from tests.assets.launcher import (
+    BACKFILL,
+    IN_ONE_PROCESS,
+    ROOT,
+    TIMEOUT,
+    Project,
+    Server,
+    path,
+    serving,
+    wait_for,
+)
 from tests.partitions.orders import RANGE_END, RANGE_START, Shop, ids, of_days
 from tests.servers import postgres_schema, query
 
@@ -31,6 +42,7 @@ class Partitioned(Project):
     """A folder with a shop of orders, and the project that loads them by day."""
 
     file = ROOT / "tests/partitions/launched.py"
+    run_config = IN_ONE_PROCESS
 
     def __init__(self, folder: Path, schema: str) -> None:
         super().__init__(folder)
@@ -80,7 +92,11 @@ def project(tmp_path: Path) -> Iterator[Partitioned]:
 
 def backfill(server: Server, key: str, *names: str) -> list[str]:
     """Launch a backfill of some partitions, and return its runs when all of them succeeded."""
-    params = {"assetSelection": [path(key)], "partitionNames": list(names)}
+    params = {
+        "assetSelection": [path(key)],
+        "partitionNames": list(names),
+        "runConfigData": server.project.run_config,
+    }
     asked = server.ask(BACKFILL, params=params)
     assert asked["__typename"] == "LaunchBackfillSuccess", asked
     backfill_id = asked["backfillId"]
@@ -136,9 +152,14 @@ def test_a_backfill_of_many_runs_at_once(key: str, server: Server) -> None:
 
 
 def test_a_partition_on_the_command_line(project: Partitioned) -> None:
-    project.command("asset", "materialize", "--select", "server/orders", "--partition", day(5))
+    one = ("--config-json", json.dumps(IN_ONE_PROCESS))
+    project.command(
+        "asset", "materialize", "--select", "server/orders", "--partition", day(5), *one
+    )
     days = f"{day(2)}...{day(3)}"
-    project.command("asset", "materialize", "--select", "single/orders", "--partition-range", days)
+    project.command(
+        "asset", "materialize", "--select", "single/orders", "--partition-range", days, *one
+    )
     assert project.loaded("server/orders") == of_days([5])
     assert project.loaded("single/orders") == of_days([2, 3])
 
