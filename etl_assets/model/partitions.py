@@ -176,8 +176,13 @@ class Partitions:
 
 
 def _column(table: "pa.Table", name: str, stream: str) -> "pa.ChunkedArray":
+    import pyarrow as pa
+
     if name in table.column_names:
-        return table.column(name)
+        column = table.column(name)
+        # The categories of pandas: values that are written once each.
+        is_coded = pa.types.is_dictionary(column.type)
+        return column.cast(column.type.value_type) if is_coded else column
     raise DataError(
         "the rows lack the field that says in which partition they are.",
         stream=stream,
@@ -193,6 +198,9 @@ def _met(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_null(column.type):
+        # No row of the batch has a value, which says nothing of the type that the field has.
+        return pa.chunked_array([pa.nulls(len(column), pa.bool_())])
     if isinstance(condition, frozenset):
         wanted = values_of(condition, column.type, name, stream)
         is_wanted = pc.is_in(column, value_set=pa.array(wanted, column.type))

@@ -84,6 +84,8 @@ class PartitionRows:
             wanted = values_of(condition, type_, field, self._stream)
             return self._tx.among(column, type_, wanted) if wanted else NO_ROW
         staged = self._staged.get(field)
+        if staged is not None and pa.types.is_dictionary(staged):
+            staged = staged.value_type
         if staged is not None and pa.types.is_null(staged):
             staged = None
             if not self._tx.has_rows(self._table, f"{quote(column)} IS NOT NULL"):
