@@ -87,7 +87,11 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        cursor = self._connection.execute(with_marks(sql, "%s").encode(), list(parameters))
+        if parameters:
+            cursor = self._connection.execute(with_marks(sql, "%s").encode(), list(parameters))
+        else:
+            # As it is: the query of a check may have a `?` that is an operator, or in a comment.
+            cursor = self._connection.execute(sql.encode())
         return cursor.fetchall() if cursor.description is not None else []
 
     def current_schema(self) -> str:
