@@ -399,8 +399,8 @@ streams: [orders]
         assert component(text).streams == {"orders": StreamOptions(primary_key="id")}
         monkeypatch.delenv("SHOP_KEY")
         hint = str(told.value).partition("give a default: ")[2].strip('".')
-        (default,) = component(text.replace("{{ env.SHOP_KEY }}", hint)).streams.values()
-        assert default.primary_key == "default"
+        with_default = component(text.replace("{{ env.SHOP_KEY }}", hint)).streams
+        assert with_default == {"orders": StreamOptions(primary_key="default")}
         table = SHOP + "streams: {orders: {table: \"raw_{{ env.SHOP_KEY or 'x' }}\"}}"
         assert component(table).streams == {"orders": StreamOptions(table="raw_x")}
 
