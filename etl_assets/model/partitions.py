@@ -171,7 +171,8 @@ class Partitions:
             field=name,
             value=value,
             hint="Have the source honour the window it is given, or leave such rows out with "
-            'outside_partition="drop".',
+            'outside_partition="drop", in the metadata of an asset of your own '
+            '{"etl_assets/outside_partition": "drop"}.',
         )
 
 
@@ -234,9 +235,9 @@ def check_time(type_: "pa.DataType", name: str, stream: str) -> None:
         f"a partition is a window of time, and the field is {type_}.",
         stream=stream,
         field=name,
-        hint=f'Declare it: types={{"{name}": {{"type": "string", "format": "date-time"}}}} where '
-        "the stream has a schema, and otherwise the same in the properties of a schema; "
-        "or name a field with a time as partition_by.",
+        hint="Return dates or times instead, or name a field that has them as partition_by. A "
+        f'stream with a schema may say it: types={{"{name}": {{"type": "string", "format": '
+        '"date-time"}}, and one without in the properties of a schema.',
     )
 
 
