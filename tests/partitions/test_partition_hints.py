@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_a_column_of_text_is_made_anew(
     told = failure_text(run(by_day, instance, "2026-01-02"))
     assert 'the column "at" of the table shop.orders holds text' in told
     assert (
-        'Drop the table, and load its partitions anew with on_table_changed="full_refresh"' in told
+        'drop the table, and load its partitions anew with on_table_changed="full_refresh"' in told
     )
     with warehouse.transaction() as tx:
         tx.execute("DROP TABLE shop.orders")
@@ -75,6 +75,30 @@ def test_a_column_of_text_is_made_anew(
     assert run(anew, instance, "2026-01-01", "2026-01-03").success
     assert run(by_day, instance, "2026-01-02").success
     assert ids(path) == [1, 2, 3]
+
+
+def test_times_with_and_without_a_zone_do_not_meet(
+    warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
+) -> None:
+    class Shop(Texts):
+        zone: tzinfo | None = UTC
+
+        def load_data(
+            self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
+            day = int(query["_start_date"][8:10])
+            yield [{"id": day, "at": datetime(2026, 1, day, tzinfo=self.zone)}]
+
+    shop = Shop(name="shop")
+    by_day = assets(shop, warehouse)
+    assert run(by_day, instance, "2026-01-01").success
+    shop.zone = None
+    told = failure_text(run(by_day, instance, "2026-01-02"))
+    assert "or would hold it with these rows (timestamp[us])" in told
+    assert "Have all rows bring one type of time, with or without a zone." in told
+    shop.zone = UTC
+    assert run(by_day, instance, "2026-01-02").success
+    assert ids(path) == [1, 2]
 
 
 @pytest.mark.parametrize(
