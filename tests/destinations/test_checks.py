@@ -438,6 +438,34 @@ class TestPartitions:
         load(row(2))
         assert place.ids() == [2]
 
+    def test_a_load_of_many_partitions_is_no_anomaly(self, place: Place) -> None:
+        first = datetime(2026, 1, 1, tzinfo=UTC)
+
+        def load(days: Sequence[int], rows: int = 10) -> CheckResult:
+            each, given = [], []
+            for day in days:
+                start = first + timedelta(days=day)
+                window = TimeWindow(start, start + timedelta(days=1))
+                each.append(Partition(f"{start:%Y-%m-%d}", {"at": window}))
+                given += [
+                    {**row(100 * day + number), "at": start.isoformat()} for number in range(rows)
+                ]
+            read = GivenRead(ORDERS, [given], source_name="shop")
+            result = sync(
+                read,
+                place.destination,
+                table=place.table,
+                partitions=Partitions(tuple(each)),
+                checks=[checks.row_count(anomaly=3)],
+            )
+            return found(result, "row_count")
+
+        for day in range(5):
+            load([day])
+        several = load(range(5, 15))
+        assert (several.passed, several.figures["rows_of_load"]) == (True, 10)
+        assert not load([15], rows=40).passed
+
 
 def _has_nan(place: Place) -> bool:
     return isinstance(place.destination, DuckDBDestination | PostgresDestination)
