@@ -342,8 +342,10 @@ sensor: {minimum_interval_seconds: 60, runs: tick}
         with pytest.raises((ResolutionException, dg.DagsterError, ValueError), match=told):
             component(text)
 
-    def test_no_streams_are_all_of_them(self) -> None:
+    def test_no_streams_are_all_of_them_and_no_destination_is_none(self) -> None:
         assert component(SHOP + "streams:").streams is None
+        source = SHOP.partition("destination")[0]
+        assert component(source + "destination:\nio_manager_key: lake").destination is None
 
     def test_a_secret_is_not_quoted(self) -> None:
         lines = (
