@@ -259,10 +259,10 @@ class PostgresTransaction(SqlTransaction):
         return count
 
     @override
-    def moment_literal(self, written: str, *, zoned: bool) -> str:
-        return (
-            f"TIMESTAMPTZ '{written}+00'" if zoned else super().moment_literal(written, zoned=False)
-        )
+    def moment_literal(self, written: str, type_: "pa.DataType", *, zoned: bool) -> str:
+        if zoned:
+            return f"TIMESTAMPTZ '{written}+00'"
+        return super().moment_literal(written, type_, zoned=False)
 
     @override
     def scan(
