@@ -17,6 +17,7 @@ In YAML, or in a dict, a check is its kind with its arguments: `{"unique_key": {
 "email"}`. `docs/checks.md` says what each means.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -202,7 +203,7 @@ def not_null(
 
 @checked(tolerance=NUMBER, **_SHARED)
 def matches_source(
-    tolerance: float = 0.0,
+    tolerance: float | None = 0.0,
     *,
     name: str | None = None,
     severity: SeverityWord = "error",
@@ -224,7 +225,7 @@ def matches_source(
             "matches_source cannot be a gate: the source is asked after the COMMIT.",
             hint="Use blocking=True, which holds back what is downstream.",
         )
-    if not 0 <= tolerance < 1:
+    if tolerance is None or not 0 <= tolerance < 1:
         raise ConfigError(
             f"matches_source: tolerance is {tolerance}.",
             hint="It is a part of the source's rows: 0.01 for one in a hundred.",
@@ -267,7 +268,7 @@ def row_count(
             f"row_count: min is {min} and max is {max}, so no table could pass.",
             hint="Give it a max that is not less than its min.",
         )
-    if anomaly is not None and anomaly <= 0:
+    if anomaly is not None and not 0 < anomaly < math.inf:
         raise ConfigError(
             f"row_count: anomaly is {anomaly}.",
             hint="It is a number of standard deviations, such as 3.",
@@ -471,12 +472,22 @@ def _made(kind: Any, arguments: Any) -> Check:
     if arguments is None:
         return make()
     if isinstance(arguments, Mapping):
-        words = dict(arguments)
-        columns = words.pop("columns", ())
-        return make(*([columns] if isinstance(columns, str) else columns), **words)
+        words = {str(word): value for word, value in arguments.items()}
+        return make(*_columns(kind, words.pop("columns", ())), **words)
     if isinstance(arguments, list | tuple):
         return make(*arguments)
     return make(arguments)
+
+
+def _columns(kind: str, given: Any) -> Sequence[Any]:
+    """Return the columns that YAML names, one or a list of them."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, list | tuple):
+        return given
+    raise ConfigError(
+        f"{kind}: columns is {shorten(given)}.", hint="Name one, or give a list of names."
+    )
 
 
 def _severity(given: Any) -> Severity:

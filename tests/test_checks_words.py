@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -42,6 +43,15 @@ def test_a_dict_says_the_same_as_python() -> None:
     assert StreamOptions(checks=AS_DICTS) == StreamOptions(checks=ALL)
     one = checks.of({"unique_key": {}, "not_null": ["a", "b"], "schema_unchanged": None})
     assert one == (checks.unique_key(), checks.not_null("a", "b"), checks.schema_unchanged())
+
+
+@pytest.mark.parametrize("kind", sorted(checks.KINDS))
+@pytest.mark.parametrize(
+    "wrong", [5, None, True, [None], {5: 1}, {"columns": 5}, {"columns": None}, {"min": "a"}, b"x"]
+)
+def test_whatever_yaml_holds_is_a_check_or_an_error_of_ours(kind: str, wrong: Any) -> None:
+    with suppress(ConfigError):
+        assert all(isinstance(one, checks.Check) for one in checks.of({kind: wrong}))
 
 
 def test_yaml_says_the_same_as_python() -> None:

@@ -52,6 +52,16 @@ def test_one_is_named_and_few_of_many_are_listed(folder: Path, capsys: Capture) 
     assert folder.exists()
 
 
+def test_a_renamed_source_says_once_where_the_rows_of_all_partitions_stay(
+    folder: Path, capsys: Capture
+) -> None:
+    assert main(["state", "rename", "shop", "store"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("9 stored states of 'shop' are now of 'store'.")
+    assert sorted(line.split()[0] for line in lines[1:]) == ["customers:", "visits:"]
+    assert folder.exists()
+
+
 def test_a_bookmark_of_a_partition_is_set_by_force_only(folder: Path, capsys: Capture) -> None:
     words = ["state", "set", "shop/visits", '{"seq": 1}', "--partition", DAYS[0]]
     assert main(words) == 1

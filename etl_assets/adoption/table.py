@@ -17,6 +17,7 @@ from etl_assets.model.bookmarks.tracker import is_finite
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 from etl_assets.model.values.arrays import rows_of
+from etl_assets.model.values.scalars import FinerError
 from etl_assets.naming import quote
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Greatest:
             theirs = [_like(bookmark[name], value) for name, value in self.values.items()]
             mine = [_like(value, value) for value in self.values.values()]
             is_at, is_ahead = theirs == mine, theirs > mine
-        except (KeyError, TypeError, ValueError, ArithmeticError):
+        except (KeyError, TypeError, ValueError, ArithmeticError, FinerError):
             return "unknown"
         if is_at:
             return "at"
@@ -70,8 +71,8 @@ class Greatest:
             if isinstance(value, datetime) and value.utcoffset() is None and name in bookmark:
                 try:
                     spelled[name] = _like(bookmark[name], value).replace(tzinfo=None).isoformat()
-                except (AttributeError, TypeError, ValueError):
-                    continue  # it is no time
+                except (ArithmeticError, AttributeError, FinerError, TypeError, ValueError):
+                    continue  # it is no time, or none that Python has
         return spelled
 
     def boundary(self, stream: Stream) -> dict[str, Any]:
@@ -226,6 +227,8 @@ def _like(value: Any, like: Any) -> Any:
 
     Other tools keep times in UTC, whether their column says so or not.
     """
+    if isinstance(value, bool) and not isinstance(like, bool):
+        raise TypeError("To Python true is the number 1; to a column of numbers it is none.")
     found = comparable(value, like)
     if isinstance(found, datetime):
         return found.replace(tzinfo=UTC) if found.utcoffset() is None else found.astimezone(UTC)

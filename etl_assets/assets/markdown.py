@@ -2,7 +2,13 @@
 
 import re
 
-_ACTIVE = re.compile(r"([\\`*\[\]<>!|])")
+from etl_assets.redaction import redact
+
+_ACTIVE = re.compile(
+    r"[\\`*\[\]<>!|~]"
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # within a word it stands for itself
+    r"|&(?=#?[A-Za-z0-9]+;)"
+)
 
 
 def as_markdown(text: str) -> str:
@@ -12,7 +18,15 @@ def as_markdown(text: str) -> str:
     link that says one thing and leads to another, or an image that is fetched from elsewhere by
     everyone who looks at the asset.
     """
-    return _ACTIVE.sub(r"\\\1", text)
+    return _ACTIVE.sub(r"\\\g<0>", text)
+
+
+def as_cell(text: str) -> str:
+    """Return Markdown that shows a text in a cell of a table.
+
+    It is masked first: a secret could not be found between the backslashes.
+    """
+    return as_markdown(" ".join(redact(text).split()))
 
 
 def as_description(text: str) -> str:
@@ -24,11 +38,11 @@ def as_description(text: str) -> str:
     return as_markdown(text.replace("`", "'"))
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "text") -> str:
     """Return Markdown that shows a text line by line, in a fixed-width font.
 
     The fence is longer than any run of backticks in the text, so that nothing in it can end it.
     """
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text.rstrip()}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -4,7 +4,7 @@ It reaches the IO manager as definition metadata.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, TypeVar
@@ -80,6 +80,7 @@ _KINDS: dict[str, Kind] = {
     "automation_condition": (dg.AutomationCondition, "a dagster.AutomationCondition"),
     "backfill_policy": (dg.BackfillPolicy, "a dagster.BackfillPolicy"),
     "code_version": TEXT,
+    "deps": ((list, tuple, AbstractSet), "a list of assets or of their keys"),
     "description": TEXT,
     "freshness_policy": (dg.FreshnessPolicy, "a dagster.FreshnessPolicy"),
     "group": TEXT,
@@ -186,6 +187,8 @@ class StreamOptions:
         for name, kind in _KINDS.items():
             if getattr(self, name) is not None:
                 check("StreamOptions", name, getattr(self, name), kind)
+        for name in ("owners", *MERGED):
+            _check_texts(name, getattr(self, name) or ())
         if self.hooks is not None:
             _check_hooks(self.hooks)
         if self.checks is not None:
@@ -252,6 +255,15 @@ class StreamOptions:
         if self.types is not None:
             changes["types"] = {**stream.types, **types_of(self.types, stream.name)}
         return stream.replace(**changes) if changes else stream
+
+
+def _check_texts(name: str, given: Iterable[Any]) -> None:
+    """Refuse names, and keys of mappings, that are no texts."""
+    for one in given:
+        if not isinstance(one, str):
+            raise ArgumentTypeError(
+                f"StreamOptions: {name} has names that are texts, and {one!r} is none."
+            )
 
 
 def _check_hooks(hooks: Any) -> None:
@@ -466,7 +478,7 @@ def plain(value: Any) -> Any:
 
 
 def _one_of(known: Mapping[Any, V], value: Any, name: str) -> V:
-    if value not in known:
+    if not isinstance(value, Hashable) or value not in known:
         names = ", ".join(sorted(one for one in known if one is not None))
         raise ConfigError(f"{name} cannot be {value!r}.", hint=f"Use one of {names}.")
     return known[value]

@@ -20,7 +20,7 @@ from etl_assets.assets.dagster_private import (
 )
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.lag import lag_seconds
-from etl_assets.assets.markdown import as_markdown
+from etl_assets.assets.markdown import as_cell
 from etl_assets.assets.observer import shortened
 from etl_assets.assets.options import PREFIX
 from etl_assets.destinations.base import Destination
@@ -304,7 +304,7 @@ def _counted(
 def as_table(lines: Sequence[Line]) -> str:
     """Return a Markdown table of the streams, and when it was made."""
     rows = [HEAD, ["---"] * len(HEAD)]
-    rows += [[as_markdown(cell) for cell in line.cells()] for line in lines]
+    rows += [[as_cell(cell) for cell in line.cells()] for line in lines]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     now = datetime.fromtimestamp(time.time(), tz=UTC)
     return f"{table}\n\nTimes are in UTC; made at {now:%Y-%m-%d %H:%M:%S}."

@@ -16,7 +16,8 @@ from etl_assets.assets.bindings import bindings_of
 from etl_assets.assets.collector import is_collecting
 from etl_assets.assets.dagster_private import report_in_run
 from etl_assets.assets.errors import PREFIX, REASONS
-from etl_assets.assets.markdown import as_markdown
+from etl_assets.assets.markdown import as_cell
+from etl_assets.assets.partition_runs import PARTITION_ROW_COUNT
 from etl_assets.exceptions import ConfigError
 from etl_assets.progress_text import counted, duration_text
 from etl_assets.redaction import redact
@@ -154,12 +155,19 @@ def _reasons_of_streams(event: dg.DagsterEvent) -> dict[str, str]:
 
 
 def _added(before: Loaded | None, event: dg.DagsterEvent) -> Loaded:
-    """Add a materialization; of several partitions, each has one with the numbers of all."""
+    """Add a materialization.
+
+    Each of several partitions has one, with the time of all of them and its own rows.
+    """
     materialization = event.step_materialization_data.materialization
     found = {name: one.value for name, one in materialization.metadata.items()}
     rows, seconds = found.get(f"{PREFIX}records_loaded"), found.get(f"{PREFIX}duration_seconds")
     same = before or Loaded()
-    return Loaded(max(same.rows, _number(rows)), max(same.seconds, float(_number(seconds))))
+    of_partition = 0 if f"{PREFIX}records_loaded" in found else found.get(PARTITION_ROW_COUNT)
+    return Loaded(
+        max(same.rows, _number(rows)) + _number(of_partition),
+        max(same.seconds, float(_number(seconds))),
+    )
 
 
 def _number(value: Any) -> Any:
@@ -173,7 +181,7 @@ def _some(names: Sequence[str], most: int = 5) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MarkdownMetadataValue:
-    lines = [list(head), ["---"] * len(head), *([as_markdown(one) for one in row] for row in rows)]
+    lines = [list(head), ["---"] * len(head), *([as_cell(one) for one in row] for row in rows)]
     return dg.MetadataValue.md(redact("\n".join(f"| {' | '.join(line)} |" for line in lines)))
 
 

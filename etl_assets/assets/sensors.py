@@ -34,6 +34,7 @@ from etl_assets.assets.runs import (
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.bookmarks.tracker import plain
+from etl_assets.model.catalog import Catalog
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
@@ -385,12 +386,19 @@ def _among(
     source_name: str | None,
     streams: Sequence[str] | str | None,
 ) -> dict[dg.AssetKey, Binding]:
-    """Return the bindings of one source, and of these the named ones."""
-    wanted = {streams} if isinstance(streams, str) else set(streams or ())
-    among = {}
-    for key, binding in found.items():
-        of_source = binding.source is source or binding.source_name == source_name
-        named_so = {binding.stream.name, binding.stream.full_name} & wanted
-        if of_source and (streams is None or named_so):
-            among[key] = binding
-    return among
+    """Return the bindings of one source, and of these the named ones.
+
+    Raises:
+        ConfigError: A name or glob stands for none.
+    """
+    among = {
+        key: binding
+        for key, binding in found.items()
+        if binding.source is source or binding.source_name == source_name
+    }
+    if streams is None or not among:
+        return among
+    # By its key: a stream that is loaded into two places is one of the source's.
+    known = {binding.stream.key: binding.stream for binding in among.values()}
+    wanted = {stream.key for stream in Catalog(known.values()).select(streams)}
+    return {key: binding for key, binding in among.items() if binding.stream.key in wanted}

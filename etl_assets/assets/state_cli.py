@@ -315,9 +315,9 @@ def rename(store: Store, old: str, new: str, say: Say) -> int:
     count = store.destination.rename_source(old, new)
     moved, verb = ("stored state", "is") if count == 1 else ("stored states", "are")
     say(f"{count} {moved} of {old!r} {verb} now of {new!r}.")
-    for state in states:
-        if state.shared:
-            continue  # it has no table
+    # Each partition has a state of its own; what is shared has no table.
+    tables = {(one.namespace, one.stream, one.table): one for one in states if not one.shared}
+    for state in tables.values():
         stream = store.streams.get((new, state.namespace, state.stream)) or Stream(
             state.stream, namespace=state.namespace or None
         )

@@ -157,6 +157,11 @@ class _Writer:
             return Adoption(target.source, target.stream, target.state.table, None, target.state)
         return target.place(database_of(self.store), adopt=self.wanted.adopt)
 
+    def has_table(self, table: TableName) -> bool:
+        """Return whether a table is there; somebody may have dropped it since the last load."""
+        with database_of(self.store).transaction() as tx:
+            return tx.exists(table)
+
     def greatest(self, target: Target, table: TableName) -> Greatest:
         """Return up to where a table has rows.
 
@@ -169,6 +174,15 @@ class _Writer:
         """Return whether a bookmark may take the place of what is stored."""
         has_none = not state.bookmark or state.damage is not None
         return has_none or self.wanted.replace or plain(state.bookmark) == plain(bookmark)
+
+    def refuse_stored(self, place: Adoption, bookmark: Bookmark) -> None:
+        """Refuse a bookmark in the place of another one.
+
+        Raises:
+            SkippedError: Another one is stored, and is to stay.
+        """
+        if place.state is not None and not self.may_replace(place.state, bookmark):
+            raise SkippedError(_is_stored(place.state))
 
     def write(self, place: Adoption, bookmark: Bookmark, greatest: Greatest | None) -> None:
         """Store the bookmark of one stream.
@@ -183,9 +197,8 @@ class _Writer:
         """
         name = f"{place.source}/{place.stream.full_name}"
         known, shown = place.state, shown_bookmark(bookmark)
-        if known is not None and not self.may_replace(known, bookmark):
-            raise SkippedError(_is_stored(known))
-        if known is not None and known.bookmark and plain(known.bookmark) == plain(bookmark):
+        self.refuse_stored(place, bookmark)
+        if _is_unchanged(known, bookmark):
             self.say(f"unchanged {name}: it goes on from {shown}.")
             return
         rows = 0
@@ -270,11 +283,13 @@ def _import_one(writer: _Writer, target: Target, found: Sequence[PeerStream]) ->
             _refuse_several(found)
         bookmark = _bookmark_for(writer, target, found[0])
         place = writer.place(target)
+        writer.refuse_stored(place, bookmark)
         greatest = None
-        if target.state is None and target.stream.cursor and not target.protocol:
-            greatest = writer.greatest(target, place.table)
-            bookmark = greatest.spelled(bookmark)
-            _compare(writer, target, place.table, bookmark, greatest)
+        if _is_compared(writer, target, place, bookmark):
+            found_there = writer.greatest(target, place.table)
+            bookmark = found_there.spelled(bookmark)
+            _compare(writer, target, place.table, bookmark, found_there)
+            greatest = found_there if target.state is None else None
         writer.write(place, bookmark, greatest)
         if found[0].earliest_of:
             writer.say(
@@ -283,6 +298,13 @@ def _import_one(writer: _Writer, target: Target, found: Sequence[PeerStream]) ->
             )
     except SkippedError as error:
         writer.skip(target, error)
+
+
+def _is_compared(writer: _Writer, target: Target, place: Adoption, bookmark: Bookmark) -> bool:
+    """Return whether a bookmark can be held against the rows of its table, and is not there yet."""
+    if not target.stream.cursor or target.protocol or _is_unchanged(place.state, bookmark):
+        return False
+    return target.state is None or writer.has_table(place.table)
 
 
 def _refuse_several(found: Sequence[PeerStream]) -> None:
@@ -337,7 +359,8 @@ def _compare(
     """
     side = greatest.side_of(bookmark)
     said, there = shown_bookmark(bookmark), shown_bookmark(greatest.bookmark())
-    if not greatest.values and not writer.wanted.force:
+    is_ours = target.state is not None
+    if not greatest.values and not is_ours and not writer.wanted.force:
         raise SkippedError(
             f"no row of the table {table} has a replication key, so the rows up to its bookmark "
             f"{said} would be missing."
@@ -347,6 +370,13 @@ def _compare(
             f"its bookmark {said} is beyond the greatest key of the table {table}, {there}: rows "
             "in between would never be read. --from-table begins at the table's."
         )
+    if side == "unknown" and greatest.values and not writer.wanted.force:
+        raise SkippedError(
+            f"its bookmark {said} cannot be compared with the greatest key of the table {table}, "
+            f"{there}: which rows are missing cannot be told. --from-table begins at the table's."
+        )
+    if is_ours:
+        return  # As by `state set`: the ledger knows the table, and what its next sync has to do.
     if target.appends and side != "at" and greatest.rows:
         what = "beyond its bookmark" if side == "behind" else "that cannot be told from new ones,"
         raise SkippedError(
@@ -366,6 +396,12 @@ def _say_unknown(writer: _Writer, peer: PeerState, targets: Sequence[Target]) ->
         if not any(one.is_of(target.stream) for target in targets):
             near = did_you_mean(str(one), known)
             writer.skip(f"{writer.wanted.source}/{one}", f"there is no such stream. {near}")
+
+
+def _is_unchanged(state: StreamState | None, bookmark: Bookmark) -> bool:
+    if state is None or not state.bookmark:
+        return False
+    return plain(state.bookmark) == plain(bookmark)
 
 
 def _is_stored(state: StreamState) -> str:

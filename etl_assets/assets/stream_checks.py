@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from etl_assets.assets.bindings import Binding
-from etl_assets.assets.markdown import as_markdown
+from etl_assets.assets.markdown import as_markdown, fenced
 from etl_assets.assets.options import PREFIX
 from etl_assets.checks import Check, MatchesSource, Sql
 from etl_assets.destinations.base import Destination
@@ -113,7 +113,7 @@ def _evaluation(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
     if result.failing_keys:
         metadata[f"{PREFIX}failing_keys"] = dg.MetadataValue.json(list(result.failing_keys))
     if result.query:
-        metadata[f"{PREFIX}query"] = dg.MetadataValue.md(f"```sql\n{result.query}\n```")
+        metadata[f"{PREFIX}query"] = dg.MetadataValue.md(fenced(result.query, "sql"))
     for name, figure in result.figures.items():
         metadata[f"{PREFIX}{name}"] = _shown(figure)
     return dg.AssetCheckResult(
@@ -121,7 +121,7 @@ def _evaluation(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
         asset_key=key,
         check_name=result.name,
         severity=dg.AssetCheckSeverity(result.severity),
-        description=redact(result.description),
+        description=as_markdown(redact(result.description)),
         metadata=metadata,
     )
 

@@ -171,13 +171,19 @@ class Partitions:
             field=name,
             value=value,
             hint="Have the source honour the window it is given, or leave such rows out with "
-            'outside_partition="drop".',
+            'outside_partition="drop", in the metadata of an asset of your own '
+            '{"etl_assets/outside_partition": "drop"}.',
         )
 
 
 def _column(table: "pa.Table", name: str, stream: str) -> "pa.ChunkedArray":
+    import pyarrow as pa
+
     if name in table.column_names:
-        return table.column(name)
+        column = table.column(name)
+        # The categories of pandas: values that are written once each.
+        is_coded = pa.types.is_dictionary(column.type)
+        return column.cast(column.type.value_type) if is_coded else column
     raise DataError(
         "the rows lack the field that says in which partition they are.",
         stream=stream,
@@ -193,6 +199,9 @@ def _met(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_null(column.type):
+        # No row of the batch has a value, which says nothing of the type that the field has.
+        return pa.chunked_array([pa.nulls(len(column), pa.bool_())])
     if isinstance(condition, frozenset):
         wanted = values_of(condition, column.type, name, stream)
         is_wanted = pc.is_in(column, value_set=pa.array(wanted, column.type))
@@ -226,9 +235,9 @@ def check_time(type_: "pa.DataType", name: str, stream: str) -> None:
         f"a partition is a window of time, and the field is {type_}.",
         stream=stream,
         field=name,
-        hint=f'Declare it: types={{"{name}": {{"type": "string", "format": "date-time"}}}} where '
-        "the stream has a schema, and otherwise the same in the properties of a schema; "
-        "or name a field with a time as partition_by.",
+        hint="Return dates or times instead, or name a field that has them as partition_by. A "
+        f'stream with a schema may say it: types={{"{name}": {{"type": "string", "format": '
+        '"date-time"}}, and one without in the properties of a schema.',
     )
 
 

@@ -98,6 +98,26 @@ def test_a_bookmark_is_only_replaced_if_that_is_said(theirs: Path, capsys: Captu
     assert replaced == 'imported  shop/customers: the bookmark was {"seq": 2}, is {"seq": 1}.'
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["abc", True, [2], {"a": 1}, "9999-12-31T23:59:59-05:00", "2026-01-01T00:00:00.123456789Z"],
+)
+def test_what_cannot_be_compared_with_the_table_is_not_taken(
+    theirs: Path, capsys: Capture, said: object
+) -> None:
+    state = given(theirs, customers={"seq": said})
+    (skipped, *_) = told(capsys, "shop", state, "--adopt", code=1)
+    assert "cannot be compared with the greatest key of the table theirs.customers" in skipped
+    told(capsys, "shop", given(theirs, customers={"seq": 2}), "--adopt")
+    state = given(theirs, customers={"seq": said})
+    (skipped, *_) = told(capsys, "shop", state, "--replace", code=1)
+    assert "cannot be compared with the greatest key" in skipped
+    (skipped, *_) = told(capsys, "shop", given(theirs, customers={"seq": 3}), "--replace", code=1)
+    assert "rows in between would never be read" in skipped
+    (taken, *_) = told(capsys, "shop", given(theirs, customers={"seq": 3}), "--replace", "--force")
+    assert taken.endswith('is {"seq": 3}.')
+
+
 def test_streams_that_are_not_there_are_named(theirs: Path, capsys: Capture) -> None:
     state = given(theirs, custmers={"seq": 2}, customers={"seq": 2})
     lines = told(capsys, "shop", state, "--adopt", code=1)

@@ -208,9 +208,14 @@ def test_where_a_bookmark_stands() -> None:
         "2026-01-02T23:59:59": "behind",
         "2026-01-03T00:00:00.000001Z": "ahead",
         "yesterday": "unknown",
+        "0001-01-01T00:00:00+05:00": "unknown",
+        "2026-01-02T23:59:59.123456789Z": "unknown",
     }.items():
         assert table.side_of({"ts": said}) == side, said
     assert table.side_of({"other": 1}) == "unknown"
+    local = Greatest({"ts": datetime(2026, 1, 3)}, rows=1)  # noqa: DTZ001 - without a zone
+    for odd in ("0001-01-01T00:00:00+05:00", "2026-01-02T23:59:59.123456789Z"):
+        assert local.spelled({"ts": odd}) == {"ts": odd}
     assert Greatest({"n": Decimal("1.50")}, rows=1).side_of({"n": 1.5}) == "at"
 
 

@@ -17,12 +17,13 @@ import pytest
 import yaml
 from dagster.components.resolved.errors import ResolutionException
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from etl_assets.assets.component.component import StreamsComponent
 from etl_assets.assets.component.models import OpModel, ScheduleModel, SensorModel, StreamModel
 from etl_assets.assets.component.scaffolder import StreamsParams
 from etl_assets.assets.component.scaffolder import attributes as scaffolded
-from etl_assets.assets.component.templates import EnvironmentText
+from etl_assets.assets.component.templates import EnvironmentText, without_secrets
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
@@ -333,11 +334,34 @@ sensor: {minimum_interval_seconds: 60, runs: tick}
             (SHOP.replace("path: shop.db", "path: shop.db, shcema: x") + NAMED, "shcema"),
             ('source: "{{ 1 + 1 }}"\n' + NAMED, "no etl_assets Source"),
             (SHOP.replace("shop.db", '"{{ env.A or env.B }}"') + NAMED, "can only be inserted"),
+            (SHOP + 'sensor: "true"', "switches nothing on or off"),
+            (SHOP + "streams: {orders: {checks: {not_null: {columns: 5}}}}", "columns is 5"),
         ],
     )
     def test_what_is_wrong_is_named(self, text: str, told: str) -> None:
         with pytest.raises((ResolutionException, dg.DagsterError, ValueError), match=told):
             component(text)
+
+    def test_no_streams_are_all_of_them_and_no_destination_is_none(self) -> None:
+        assert component(SHOP + "streams:").streams is None
+        source = SHOP.partition("destination")[0]
+        assert component(source + "destination:\nio_manager_key: lake").destination is None
+
+    def test_a_secret_is_not_quoted(self) -> None:
+        lines = (
+            'name: postgres\n  password: hunter2-secret\n  \'api_key\' : "a \\" b, c"\n'
+            "  {host: db, token: 'x, y', port: 1}\n  url: postgresql://me:hunter2-secret@db/x\n"
+            '  password: "{{ env.SHOP_PASSWORD }}"\n'
+        )
+        assert without_secrets(lines) == (
+            "name: postgres\n  password: ****\n  'api_key' : ****\n"
+            "  {host: db, token: ****, port: 1}\n  url: postgresql://me:****@db/x\n"
+            '  password: "{{ env.SHOP_PASSWORD }}"\n'
+        )
+        model = StreamsComponent.get_model_cls()
+        with pytest.raises(ValidationError) as told:
+            model.model_validate({"source": {"nam": "postgres", "password": "hunter2-secret"}})
+        assert "hunter2-secret" not in str(told.value)
 
     def test_options_of_a_glob_are_refused(self) -> None:
         with pytest.raises(ConfigError, match=r"'c\*' stands for many.*belong under `defaults`"):
@@ -366,6 +390,21 @@ streams: [orders]
         assert "hunter2" not in repr(made)
         monkeypatch.delenv("SHOP_PW")
         assert (url.get_value(), url.env_var_name) == (None, "SHOP_PW")
+
+    def test_an_option_is_not_left_out_for_want_of_a_variable(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = SHOP + 'streams: {orders: {primary_key: "{{ env.SHOP_KEY }}"}}'
+        with pytest.raises(ResolutionException, match="variable SHOP_KEY is not set") as told:
+            component(text)
+        monkeypatch.setenv("SHOP_KEY", "id")
+        assert component(text).streams == {"orders": StreamOptions(primary_key="id")}
+        monkeypatch.delenv("SHOP_KEY")
+        hint = str(told.value).partition("give a default: ")[2].strip('".')
+        with_default = component(text.replace("{{ env.SHOP_KEY }}", hint)).streams
+        assert with_default == {"orders": StreamOptions(primary_key="default")}
+        table = SHOP + "streams: {orders: {table: \"raw_{{ env.SHOP_KEY or 'x' }}\"}}"
+        assert component(table).streams == {"orders": StreamOptions(table="raw_x")}
 
     def test_a_text_without_a_template_is_not_touched(self) -> None:
         made = component(

@@ -243,12 +243,20 @@ class TestWords:
             ({"code_version": 1}, "code_version must be a text"),
             ({"hooks": ["a"]}, "hooks must be a set of Dagster hooks"),
             ({"freshness_policy": "daily"}, "freshness_policy must be a dagster.FreshnessPolicy"),
+            ({"owners": ["team:shop", 1]}, "owners has names that are texts, and 1 is none"),
+            ({"tags": {1: "a"}}, "tags has names that are texts"),
+            ({"deps": 5}, "deps must be a list of assets or of their keys"),
             ({"group": "g", "group_name": "h"}, "group and group_name are the same option"),
         ],
     )
     def test_a_wrong_value_names_the_option(self, option: dict[str, Any], told: str) -> None:
         with pytest.raises(ConfigError, match=told):
             StreamOptions(**option)
+
+    @pytest.mark.parametrize("name", ["on_conflict", "late_rows", "outside_partition"])
+    def test_a_list_is_no_word(self, shop: Shop, warehouse: DuckDBDestination, name: str) -> None:
+        with pytest.raises(ConfigError, match=f"{name} cannot be"):
+            stream_assets(shop, destination=warehouse, options={"orders": {name: ["error"]}})
 
     def test_group_name_is_group(self, shop: Shop, warehouse: DuckDBDestination) -> None:
         (asset,) = stream_assets(

@@ -14,13 +14,16 @@ NASTY = [
     "<img src=x onerror=alert(1)>",
     "[a]: javascript:alert(1)",
     "`code` **bold** ~|~ \\[x\\](y)",
+    "_soft_ __hard__ ~~gone~~ &lt;b&gt; &#60; order_id & co",
 ]
 
 
 def shown(markdown: str) -> str:
     """Return the text that remains of Markdown whose active characters are all escaped."""
-    assert not re.search(r"(?<!\\)(?:\\\\)*[`*\[\]<>!|]", markdown), markdown
-    return html.unescape(re.sub(r"\\([\\`*\[\]<>!|])", r"\1", markdown))
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*\[\]<>!|~]", markdown), markdown
+    assert not re.search(r"(?<![\\\w])_|(?<!\\)_(?!\w)", markdown), markdown
+    assert html.unescape(markdown.replace("\\&", "")) == markdown.replace("\\&", ""), markdown
+    return re.sub(r"\\([\\`*\[\]<>!|~_&])", r"\1", markdown)
 
 
 @pytest.mark.parametrize("text", NASTY)

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from etl_assets import (
+    Source,
     SqlSource,
     Stream,
     build_overview_asset,
@@ -19,6 +20,7 @@ from etl_assets import (
 from etl_assets.assets.overview import HEAD, OVERVIEW, span
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError
+from etl_assets.redaction import remember
 from etl_assets.sample import make_shop
 from tests.assets.shop import Shop, broken, event, people, person, run
 
@@ -151,6 +153,18 @@ def test_names_of_a_source_are_text(
     assert run(assets, instance).success
     assert run([*assets, build_overview_asset(assets)], instance, NAME).success
     assert r"\[a\](b)\|c" in str(event(instance, NAME)[NAME])
+
+
+def test_a_name_is_one_cell_and_a_secret_is_masked_before_it_is_text(
+    warehouse: DuckDBDestination, instance: dg.DagsterInstance
+) -> None:
+    remember("pass*word*of*the*shop")
+    source = Source(name="shop")
+    source.streams = [Stream("two\nlines | more"), Stream("pass*word*of*the*shop")]
+    assets = stream_assets(source, destination=warehouse)
+    assert run([*assets, build_overview_asset(assets)], instance, NAME).success
+    masked, name = page(instance)
+    assert (masked["Stream"], name["Stream"]) == (r"\*" * 4, r"two lines \| more")
 
 
 def test_a_schedule_makes_it(project: dg.Definitions, instance: dg.DagsterInstance) -> None:

@@ -92,6 +92,27 @@ def test_what_comes_after_a_failure_was_not_loaded(
     )
 
 
+def test_the_rows_of_partitions_are_summed(
+    shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
+) -> None:
+    options = {
+        "s4": StreamOptions(
+            partitions_def=dg.StaticPartitionsDefinition(["1", "2", "3", "4"]),
+            partition_by="id",
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            outside_partition="drop",
+        )
+    }
+    assets = stream_assets(shop, ["s4"], destination=warehouse, options=options)
+    tags = {
+        "dagster/asset_partition_range_start": "1",
+        "dagster/asset_partition_range_end": "3",
+    }
+    result = run(assets, instance, tags=tags)
+    summary = summary_of(instance, result.run_id, [one.key for one in assets])
+    assert summary.headline == "1 of 1 stream loaded (3 rows)"
+
+
 def test_a_gate_is_a_reason(
     shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
 ) -> None:

@@ -250,6 +250,15 @@ class TestKeys:
         )
         assert [request.asset_selection for request in tick.run_requests or []] == [[ORDERS]]
 
+    def test_they_are_named_by_globs_too_and_a_wrong_name_is_an_error(
+        self, project: Project
+    ) -> None:
+        sensor = build_source_sensor(project.shop, "cust*", assets=project.assets)
+        assert sensor.asset_selection == dg.AssetSelection.assets(CUSTOMERS)
+        with pytest.raises(ConfigError, match="'order' matches no stream") as told:
+            build_source_sensor(project.shop, ["customers", "order"], assets=project.assets)
+        assert told.value.hint == "Did you mean 'orders'?"
+
     def test_keys_that_the_user_changed(
         self, shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
     ) -> None:

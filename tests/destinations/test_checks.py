@@ -5,7 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -313,6 +313,23 @@ class TestWhatCannotBeEvaluated:
         result = place.load([row(1)], checks.unique_key(), stream=Stream("orders", schema=SCHEMA))
         assert "the stream has no primary key" in result.checks[0].description
 
+    def test_a_query_is_taken_as_it_is_written(self, place: Place) -> None:
+        query = "SELECT id FROM {table} -- is it's '?' {} %s :p0 :x ?\n WHERE email = '?%:x'"
+        result = place.load([row(1, "?%:x"), row(2)], checks.sql(query, name="odd", gate=False))
+        (one,) = result.checks
+        assert (one.description, one.failing_keys) == ("the query gives 1 row", [{"id": 1}])
+
+    @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+    def test_the_first_and_the_last_moment_there_are(self, place: Place, moment: str) -> None:
+        result = place.load([row(1, moment)], checks.max_lag("email", timedelta(hours=1)))
+        assert result.checks[0].passed is moment.startswith("9999")
+        assert place.ids() == [1]
+
+    def test_a_key_that_the_ui_would_round_is_text(self, place: Place) -> None:
+        large = 2**53 + 1
+        result = place.load([row(large, None), row(2, None)], checks.not_null("email"))
+        assert result.checks[0].failing_keys == [{"id": 2}, {"id": str(large)}]
+
 
 class TestGates:
     @pytest.mark.parametrize("strategy", ["append", "merge", "replace"])
@@ -421,6 +438,34 @@ class TestPartitions:
         load(row(2))
         assert place.ids() == [2]
 
+    def test_a_load_of_many_partitions_is_no_anomaly(self, place: Place) -> None:
+        first = datetime(2026, 1, 1, tzinfo=UTC)
+
+        def load(days: Sequence[int], rows: int = 10) -> CheckResult:
+            each, given = [], []
+            for day in days:
+                start = first + timedelta(days=day)
+                window = TimeWindow(start, start + timedelta(days=1))
+                each.append(Partition(f"{start:%Y-%m-%d}", {"at": window}))
+                given += [
+                    {**row(100 * day + number), "at": start.isoformat()} for number in range(rows)
+                ]
+            read = GivenRead(ORDERS, [given], source_name="shop")
+            result = sync(
+                read,
+                place.destination,
+                table=place.table,
+                partitions=Partitions(tuple(each)),
+                checks=[checks.row_count(anomaly=3)],
+            )
+            return found(result, "row_count")
+
+        for day in range(5):
+            load([day])
+        several = load(range(5, 15))
+        assert (several.passed, several.figures["rows_of_load"]) == (True, 10)
+        assert not load([15], rows=40).passed
+
 
 def _has_nan(place: Place) -> bool:
     return isinstance(place.destination, DuckDBDestination | PostgresDestination)
@@ -463,6 +508,21 @@ def test_a_database_without_a_common_word_for_first_rows_counts_them(tmp_path: P
     with pytest.raises(CheckFailedError):
         place.load([row(2)], checks.row_count(max=2, gate=True))
     assert place.ids() == [1, 1]
+
+
+def test_a_question_mark_of_postgresql_is_an_operator() -> None:
+    with servers.postgres_schema() as schema:
+        table = TableName("orders", schema)
+        made: list[DatabaseDestination] = [
+            PostgresDestination(servers.POSTGRES, state_schema=f"{schema}_state"),
+            SqlDestination(servers.POSTGRES, state_schema=schema),
+        ]
+        for at, destination in enumerate(made):
+            place = Place(destination, replace(table, name=f"t{at}"), servers.query, "")
+            query = "SELECT id FROM {table} WHERE CAST(email AS jsonb) ? 'wrong'"
+            rows = [row(1, '{"wrong": 1}'), row(2, '{"right": 1}')]
+            result = place.load(rows, checks.sql(query, name="operator"))
+            assert result.checks[0].failing_rows == 1, result.checks[0].description
 
 
 def test_a_destination_without_checks_is_refused_before_anything_is_read() -> None:

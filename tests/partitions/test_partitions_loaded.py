@@ -115,6 +115,49 @@ def test_the_first_partition_may_have_no_rows_that_would_tell_the_type(place: Pl
     assert things.rows() == []
 
 
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_nanoseconds_are_in_a_window_too(place: Place, zone: str | None) -> None:
+    type_ = pa.timestamp("ns", zone)
+    things = Things(place, TIMES[0], keyed=True)
+    start = int(at(TIMES[0], 1).timestamp()) * 10**9
+    times = pa.array([start, start + 86_400 * 10**9 - 1], pa.int64()).cast(type_)
+    read = GivenRead(things.stream, [pa.table({"id": [1, 2], "at": times, "v": ["a", "b"]})])
+    for _ in range(2):
+        loaded = sync(read, things.destination, partitions=days(1)).partition_rows
+        assert loaded == {"2026-01-01": 2}
+    assert things.rows() == [(1, "a"), (2, "b")]
+
+
+@pytest.mark.parametrize("outside", ["drop", "error"])
+def test_a_batch_without_a_single_value_is_outside(
+    tmp_path: Path, outside: OutsidePartition
+) -> None:
+    things = Things(PLACES[0](tmp_path), TIMES[1], keyed=True)
+    day = pa.table({"id": [1], "at": pa.array([at(TIMES[1], 1)], TIMES[1]), "v": ["a"]})
+    none = pa.table({"id": [2], "at": pa.nulls(1), "v": ["b"]})
+    read = GivenRead(things.stream, [day, none])
+    if outside == "error":
+        with pytest.raises(DataError, match="in no partition that was asked for"):
+            sync(read, things.destination, partitions=days(1))
+        return
+    result = sync(read, things.destination, partitions=days(1, outside="drop"))
+    assert (result.partition_rows, result.outside) == ({"2026-01-01": 1}, 1)
+    tenants = Partitions((Partition("a", {"v": frozenset({"a"})}),), "drop")
+    none = none.set_column(2, "v", pa.nulls(1))
+    result = sync(GivenRead(things.stream, [none]), things.destination, partitions=tenants)
+    assert result.outside == 1
+
+
+def test_categories_are_values(tmp_path: Path) -> None:
+    things = Things(PLACES[0](tmp_path), TIMES[1], keyed=True)
+    times = pa.array([at(TIMES[1], 1)] * 2, TIMES[1]).dictionary_encode()
+    table = pa.table({"id": [1, 2], "at": times, "v": pa.array(["a"] * 2).dictionary_encode()})
+    tenants = Partitions((Partition("a", {"v": frozenset({"a"})}),))
+    for partitions in (tenants, days(1), tenants):
+        sync(GivenRead(things.stream, [table]), things.destination, partitions=partitions)
+        assert things.rows() == [(1, "a"), (2, "a")]
+
+
 def test_a_table_that_was_loaded_whole_is_loaded_by_partition_from_then_on(place: Place) -> None:
     things = Things(place, TIMES[0], keyed=True)
     times = pa.array([at(TIMES[0], 1), at(TIMES[0], 2)], TIMES[0])

@@ -36,7 +36,7 @@ from etl_assets.assets.component.models import (
 )
 from etl_assets.assets.component.scaffolder import StreamsScaffolder
 from etl_assets.assets.component.schema import with_plain_schema
-from etl_assets.assets.component.templates import rendered
+from etl_assets.assets.component.templates import located, rendered
 from etl_assets.assets.factory import (
     Granularity,
     build_source_asset_specs,
@@ -49,7 +49,7 @@ from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.overview import OVERVIEW, build_overview_asset
 from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
 from etl_assets.assets.translator import StreamProps, StreamTranslator
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ConfigError, shorten
 from etl_assets.model.catalog import Catalog
 from etl_assets.sources.base import Source
 from etl_assets.strategies import WriteStrategy
@@ -60,14 +60,17 @@ Schedules = Sequence[Words]
 
 
 def _streams(
-    context: dg.ResolutionContext, given: Mapping[str, StreamModel | None] | list[str] | str
-) -> Streams:
-    """Return the options of each stream that is named; globs have none."""
+    context: dg.ResolutionContext, given: Mapping[str, StreamModel | None] | list[str] | str | None
+) -> Streams | None:
+    """Return the options of each stream that is named; globs have none. Nothing is all of them."""
+    if given is None:
+        return None
     if isinstance(given, Mapping):
         return {
             name: to_options(context.at_path(name), model, name) for name, model in given.items()
         }
-    names = rendered(context, given)
+    with located(context):
+        names = rendered(context, given)
     return {str(name): StreamOptions() for name in ([names] if isinstance(names, str) else names)}
 
 
@@ -81,25 +84,34 @@ def _schedules(
     listed = given if isinstance(given, list) else [given]
     found = []
     for one in listed:
-        if isinstance(one, ScheduleModel):
-            found.append(words_of(context, one))
-        else:
-            found.append({"cron_schedule": rendered(context, one)})
+        with located(context):
+            if isinstance(one, ScheduleModel):
+                found.append(words_of(context, one))
+            else:
+                found.append({"cron_schedule": rendered(context, one)})
     return found
 
 
 def _words(
     context: dg.ResolutionContext,
-    given: dg.Model | bool,  # noqa: FBT001 - such as `sensor: true`
+    given: dg.Model | bool | str | None,  # noqa: FBT001 - such as `sensor: true`
 ) -> Words | None:
     """Return the arguments of what `true` switches on, or None where it is off."""
-    if isinstance(given, bool):
-        return {} if given else None
-    return words_of(context, given)
+    with located(context):
+        if isinstance(given, dg.Model):
+            return words_of(context, given)
+        switched = rendered(context, given)
+        if switched is None or isinstance(switched, bool):
+            return {} if switched else None
+        raise ConfigError(
+            f"It is {shorten(given)}, which switches nothing on or off.",
+            hint="Write true or false, without quotes, or the options one by one.",
+        )
 
 
 def _catalog(context: dg.ResolutionContext, given: str) -> Path:
-    return context.resolve_source_relative_path(str(rendered(context, given)))
+    with located(context):
+        return context.resolve_source_relative_path(str(rendered(context, given)))
 
 
 @dg.scaffold_with(StreamsScaffolder)

@@ -198,8 +198,10 @@ def to_source(context: dg.ResolutionContext, given: SourceModel | str) -> Source
         return made
 
 
-def to_destination(context: dg.ResolutionContext, given: NamedModel | str) -> Any:
+def to_destination(context: dg.ResolutionContext, given: NamedModel | str | None) -> Any:
     """Return the destination that a component names, or the IO manager; nothing is connected to."""
+    if given is None:
+        return None
     with located(context):
         made = _made(context, given, get_destination)
         to_io_manager(made)

@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
 Schema = dict[str, Any]
 _DEFINITIONS = "#/$defs/"
 
 
 class _Plain(BaseModel):
-    """A model whose schema has no alternatives that a type can tell apart."""
+    """A model whose schema has no alternatives that a type can tell apart.
+
+    Its errors do not quote what was given, which may hold a secret.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     @classmethod
     def model_json_schema(cls, *args: Any, **options: Any) -> Schema:

@@ -16,9 +16,15 @@ import dagster as dg
 from dagster.components.resolved.errors import ResolutionException
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError
-from etl_assets.redaction import redact, remember
+from etl_assets.redaction import MASK, redact, remember
+from etl_assets.redaction.names import says_secret
 
 _TEMPLATE = re.compile(r"\{[{%#]")
+_ENTRY = re.compile(
+    r"""(?P<key>(?P<name>[\w-]+)["']?[ ]*:[ ]+)"""
+    r"""(?P<value>"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s,}][^,}\n]*)"""
+)
+"""A name and its value on one line of YAML."""
 _MARK = re.compile("\0([0-9]+)\0")
 _SCOPE = "env"
 
@@ -76,8 +82,24 @@ def rendered(context: dg.ResolutionContext, value: Any) -> Any:
     """Return a value with all its templates rendered.
 
     A text without a template stays the text it is: Dagster would make a number of `"1.10"`.
+
+    Raises:
+        ConfigError: A template inserts a variable of the environment that is not set.
     """
-    return _walked(context, value, lambda place, text: place.resolve_value(text))
+    return _walked(context, value, _rendered)
+
+
+def _rendered(context: dg.ResolutionContext, text: str) -> Any:
+    _, inserted = _environment_in(text)
+    for node in inserted:
+        # Dagster would insert `None`, or leave the option out. With a default, it is a call.
+        name = getattr(node, "attr", None)
+        if name is not None and name not in os.environ:
+            raise ConfigError(
+                f"{text!r}: the environment variable {name} is not set.",
+                hint=f"Set it, or give a default: \"{{{{ env('{name}', 'default') }}}}\".",
+            )
+    return context.resolve_value(text)
 
 
 def with_references(context: dg.ResolutionContext, value: Any) -> Any:
@@ -110,7 +132,17 @@ def located(context: dg.ResolutionContext) -> Iterator[None]:
             yaml_path=context.path, inline_error_message=redact(error.message), value_error=True
         )
         where = f"{place.file_name}:{place.start_line_no} - {place.location}"
-        raise ResolutionException(f"{where}\n{place.snippet}\n{told}") from None
+        raise ResolutionException(f"{where}\n{without_secrets(place.snippet)}\n{told}") from None
+
+
+def without_secrets(yaml: str) -> str:
+    """Return lines of a YAML file without the values whose names say that they are secret."""
+
+    def masked(match: re.Match[str]) -> str:
+        is_template = _TEMPLATE.search(match["value"])
+        return match[0] if is_template or not says_secret(match["name"]) else match["key"] + MASK
+
+    return redact(_ENTRY.sub(masked, yaml))
 
 
 def _walked(
@@ -162,25 +194,30 @@ def _inserts_environment(text: str) -> bool:
     Raises:
         ConfigError: It does something else with one, for which its value would have to be known.
     """
-    from jinja2 import TemplateSyntaxError, nodes
-    from jinja2.nativetypes import NativeEnvironment
-
-    try:
-        tree = NativeEnvironment().parse(text)
-    except TemplateSyntaxError:
-        return False  # whoever renders it says what is wrong
-    used = [node for node in tree.find_all(nodes.Name) if node.name == _SCOPE]
-    printed = [
-        node for output in tree.body if isinstance(output, nodes.Output) for node in output.nodes
-    ]
-    inserted = [node for node in printed if _is_variable(node)]
-    if len(inserted) != len(used):
+    used, inserted = _environment_in(text)
+    if len(inserted) != used:
         raise ConfigError(
             f"{text!r} needs the value of an environment variable when definitions load.",
             hint='A variable can only be inserted, as in "{{ env.NAME }}", '
             "\"{{ env('NAME', 'default') }}\" or \"https://{{ env.HOST }}/api\".",
         )
     return bool(used)
+
+
+def _environment_in(text: str) -> tuple[int, list[Any]]:
+    """Return how often a template names the environment, and the nodes that insert a variable."""
+    from jinja2 import TemplateSyntaxError, nodes
+    from jinja2.nativetypes import NativeEnvironment
+
+    try:
+        tree = NativeEnvironment().parse(text)
+    except TemplateSyntaxError:
+        return 0, []  # whoever renders it says what is wrong
+    used = [node for node in tree.find_all(nodes.Name) if node.name == _SCOPE]
+    printed = [
+        node for output in tree.body if isinstance(output, nodes.Output) for node in output.nodes
+    ]
+    return len(used), [node for node in printed if _is_variable(node)]
 
 
 def _is_variable(node: Any) -> bool:

@@ -31,6 +31,8 @@ SHOWN_KEYS = 10
 """The keys of so many failing rows are shown."""
 SHOWN_CHARACTERS = 80
 """A value of a key is cut to so many characters."""
+LARGEST_EXACT = 2**53 - 1
+"""A larger integer is shown as text: the UI would round it."""
 LEAST_LOADS = 5
 """So many loads make a history."""
 MOST_LOADS = 20
@@ -289,7 +291,8 @@ def _told(error: Exception) -> str:
 
 def shown_value(value: Any) -> Any:
     """Return a value of a key as an event shows it: short, masked, and of a type that JSON has."""
-    if value is None or isinstance(value, bool | int):
+    is_exact = isinstance(value, bool | int) and abs(value) <= LARGEST_EXACT
+    if value is None or is_exact:
         return value
     text = str(value)
     shown = redact(text, end=SHOWN_CHARACTERS)
@@ -444,7 +447,12 @@ def _moment(value: Any) -> datetime | None:
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # within hours of the first or the last moment that Python has
+        return value.replace(tzinfo=UTC)
 
 
 def _schema_unchanged(check: known.SchemaUnchanged, loaded: Loaded) -> _Finding:

@@ -182,7 +182,8 @@ class History(StateRows):
         """Return how many rows a load has brought so far, and those before it of its own kind.
 
         Loads that read a stream from its beginning and those that go on are of two kinds, and so
-        are those that replace the table and those that add to it.
+        are those that replace the table and those that add to it. Of a load of several partitions
+        it is what it has brought to each of them on average.
 
         Args:
             load: The load; its commits stand in the ledger.
@@ -192,16 +193,21 @@ class History(StateRows):
         stream = (load.source, load.stream.namespace or "", load.stream.name)
         newest_first = f"ROW_NUMBER() OVER (ORDER BY MAX(COALESCE({quote(NUMBER)}, 0)) DESC)"
         rows = self._tx.execute(
-            'SELECT "load_id", "rows_in", "strategy", "goes_on" FROM ('
+            'SELECT "load_id", "rows_in", "strategy", "goes_on", "commits" FROM ('
             'SELECT "load_id", SUM("rows_in") AS "rows_in", MAX("strategy") AS "strategy", '
+            'COUNT(*) AS "commits", '
             f'{from_beginning} AS "goes_on", {newest_first} AS "place" FROM {self._loads} '
             f'WHERE {equals(STATE_KEY[:3])} AND "strategy" NOT IN (?, ?) '
             f'AND {quote("partition")} NOT LIKE ? GROUP BY "load_id"'
             f') d WHERE "place" <= {MOST_LOOKED_AT} ORDER BY "place"',
             (*stream, REJECTED, REWIND, f"{SPLIT}%"),
         )
-        kinds = {load_id: (strategy, goes_on) for load_id, _, strategy, goes_on in rows}
-        brought = {load_id: int(rows_in) for load_id, rows_in, *_ in rows}
+        kinds = {load_id: (strategy, goes_on) for load_id, _, strategy, goes_on, _ in rows}
+        # Each partition has a row of its own; other loads have one for each of their checkpoints.
+        brought = {
+            load_id: round(int(rows_in) / int(commits)) if strategy == PARTITION else int(rows_in)
+            for load_id, rows_in, strategy, _, commits in rows
+        }
         own = kinds.get(load.load_id)
         before = [
             count

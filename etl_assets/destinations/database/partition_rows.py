@@ -84,6 +84,8 @@ class PartitionRows:
             wanted = values_of(condition, type_, field, self._stream)
             return self._tx.among(column, type_, wanted) if wanted else NO_ROW
         staged = self._staged.get(field)
+        if staged is not None and pa.types.is_dictionary(staged):
+            staged = staged.value_type
         if staged is not None and pa.types.is_null(staged):
             staged = None
             if not self._tx.has_rows(self._table, f"{quote(column)} IS NOT NULL"):
@@ -112,13 +114,15 @@ class PartitionRows:
             check_time(meant, field, self._stream)
             if self._tx.keeps_as_text(meant):
                 return meant
+            rows = f", or would hold it with these rows ({staged})" if staged is not None else ""
             raise DataError(
-                f"the column {quote(self._columns[field])} of the table {self._table} holds text, "
-                "so which of its rows are in a window of time cannot be told.",
+                f"the column {quote(self._columns[field])} of the table {self._table} holds text"
+                f"{rows}, so which of its rows are in a window of time cannot be told.",
                 stream=self._stream,
                 field=field,
-                hint="Drop the table, and load its partitions anew with "
-                'on_table_changed="full_refresh": then the column gets its type.',
+                hint="Have all rows bring one type of time, with or without a zone. Where the "
+                "column is text already, drop the table, and load its partitions anew with "
+                'on_table_changed="full_refresh": then it gets its type.',
             )
         check_time(type_, field, self._stream)
         return type_

@@ -173,16 +173,16 @@ class SqlTransaction(SqlTypes, Transaction):
             return self.text_literal(written)
         if not isinstance(value, datetime):
             return f"DATE '{written}'"
-        return self.moment_literal(written, zoned=value.tzinfo is not None)
+        return self.moment_literal(written, type_, zoned=value.tzinfo is not None)
 
     def text_literal(self, value: str) -> str:
         """Return a text as SQL."""
         doubled = value.replace("'", "''")
         return f"'{doubled}'"
 
-    def moment_literal(self, written: str, *, zoned: bool) -> str:
-        """Return a date and time as SQL; one that is `zoned` is in UTC."""
-        del zoned
+    def moment_literal(self, written: str, type_: "pa.DataType", *, zoned: bool) -> str:
+        """Return a date and time as SQL, to be compared with a type; a `zoned` one is in UTC."""
+        del type_, zoned
         return f"TIMESTAMP '{written}'"
 
     @override

@@ -306,10 +306,15 @@ class DuckDBTransaction(SqlTransaction):
         return with_json(found, self.type_names(table))
 
     @override
-    def moment_literal(self, written: str, *, zoned: bool) -> str:
-        return (
-            f"TIMESTAMPTZ '{written}+00'" if zoned else super().moment_literal(written, zoned=False)
-        )
+    def moment_literal(self, written: str, type_: "pa.DataType", *, zoned: bool) -> str:
+        import pyarrow as pa
+
+        if not zoned:
+            return super().moment_literal(written, type_, zoned=False)
+        moment = f"TIMESTAMPTZ '{written}+00'"
+        # Moments to the nanosecond are compared with their like only.
+        is_fine = pa.types.is_timestamp(type_) and type_.unit == "ns"
+        return f"CAST({moment} AS TIMESTAMPTZ_NS)" if is_fine else moment
 
     @override
     def scan(

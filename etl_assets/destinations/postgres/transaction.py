@@ -87,7 +87,11 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        cursor = self._connection.execute(with_marks(sql, "%s").encode(), list(parameters))
+        if parameters:
+            cursor = self._connection.execute(with_marks(sql, "%s").encode(), list(parameters))
+        else:
+            # As it is: the query of a check may have a `?` that is an operator, or in a comment.
+            cursor = self._connection.execute(sql.encode())
         return cursor.fetchall() if cursor.description is not None else []
 
     def current_schema(self) -> str:
@@ -255,10 +259,10 @@ class PostgresTransaction(SqlTransaction):
         return count
 
     @override
-    def moment_literal(self, written: str, *, zoned: bool) -> str:
-        return (
-            f"TIMESTAMPTZ '{written}+00'" if zoned else super().moment_literal(written, zoned=False)
-        )
+    def moment_literal(self, written: str, type_: "pa.DataType", *, zoned: bool) -> str:
+        if zoned:
+            return f"TIMESTAMPTZ '{written}+00'"
+        return super().moment_literal(written, type_, zoned=False)
 
     @override
     def scan(

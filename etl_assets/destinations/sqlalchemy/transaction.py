@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -79,7 +79,7 @@ class AlchemyTransaction(SqlRows):
         bound = {f"p{at}": value for at, value in enumerate(parameters)}
         driver: Any = self._connection.connection.driver_connection
         with bytes_where_not_text(driver) if self._dialect.driver == "pysqlite" else nullcontext():
-            result = self._connection.execute(_statement(sql), bound)
+            result = self._connection.execute(_statement(sql, bound), bound)
             return [tuple(row) for row in result] if result.returns_rows else []
 
     @property
@@ -421,11 +421,12 @@ def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
     return pa.array(values, type_)
 
 
-def _statement(sql: str) -> "sa.TextClause":
+def _statement(sql: str, parameters: Collection[Any] = ()) -> "sa.TextClause":
     """Return a statement for SQLAlchemy, with its named marks in place of each `?`.
 
-    Nothing else in it is a mark, whatever a name looks like. SQLAlchemy itself doubles each `%` if
-    the driver needs it.
+    Without parameters a `?` is none, but an operator of the database's, or in a comment. Nothing
+    else in it is a mark, whatever a name looks like. SQLAlchemy itself doubles each `%` if the
+    driver needs it.
     """
     import sqlalchemy as sa
 
@@ -433,6 +434,7 @@ def _statement(sql: str) -> "sa.TextClause":
 
     def replaced(match: re.Match[str]) -> str:
         text = match[0]
-        return f":p{next(numbers)}" if text == "?" else text.replace(":", "\\:")
+        is_mark = text == "?" and parameters
+        return f":p{next(numbers)}" if is_mark else text.replace(":", "\\:")
 
     return sa.text(_WRITTEN.sub(replaced, sql))
