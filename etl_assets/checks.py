@@ -82,6 +82,11 @@ class Check:
             )
 
     @property
+    def meaning(self) -> str:
+        """What is checked, in a sentence."""
+        return (type(self).__doc__ or "").strip()
+
+    @property
     def holds_back(self) -> bool:
         """Whether nothing downstream runs when it fails."""
         return self.blocking or self.gate
@@ -89,9 +94,15 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class UniqueKey(Check):
-    """No two rows have one key. Without columns it is the stream's own."""
+    """No two rows have the same key."""
 
     columns: Sequence[str]
+
+    @property
+    def meaning(self) -> str:
+        """What is checked, with the columns."""
+        key = ", ".join(self.columns) or "the stream's primary key"
+        return f"No two rows have the same key ({key})."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +111,23 @@ class NotNull(Check):
 
     columns: Sequence[str]
 
+    @property
+    def meaning(self) -> str:
+        """What is checked, with the columns."""
+        return f"No row is NULL in {' or '.join(self.columns)}."
+
 
 @dataclass(frozen=True, kw_only=True)
 class MatchesSource(Check):
     """The table has as many rows as the source, up to a part of them."""
 
     tolerance: float
+
+    @property
+    def meaning(self) -> str:
+        """What is checked, with the difference that is allowed."""
+        allowed = f"; a difference of {self.tolerance:.2%} is allowed" if self.tolerance else ""
+        return f"The table has as many rows as the source{allowed}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +138,21 @@ class RowCount(Check):
     most: int | None
     anomaly: float | None
 
+    @property
+    def meaning(self) -> str:
+        """What is checked, with the bounds."""
+        told = []
+        if self.least is not None:
+            told.append(f"The table has at least {_rows(self.least)}.")
+        if self.most is not None:
+            told.append(f"The table has at most {_rows(self.most)}.")
+        if self.anomaly is not None:
+            told.append(
+                "The number of rows that a load brings is at most "
+                f"{self.anomaly:g} standard deviations from the mean of the last loads."
+            )
+        return " ".join(told)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaxLag(Check):
@@ -123,6 +160,11 @@ class MaxLag(Check):
 
     column: str
     lag: timedelta
+
+    @property
+    def meaning(self) -> str:
+        """What is checked, with the column and the time."""
+        return f"The newest {self.column} is at most {self.lag} old."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +182,15 @@ class Sql(Check):
     """A query that gives the rows that are wrong gives none."""
 
     query: str
+
+    @property
+    def meaning(self) -> str:
+        """The query."""
+        return self.query
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} {'row' if number == 1 else 'rows'}"
 
 
 _SHARED = {"name": TEXT, "blocking": FLAG, "gate": FLAG}

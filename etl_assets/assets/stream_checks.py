@@ -14,7 +14,7 @@ import dagster as dg
 from etl_assets.assets.bindings import Binding
 from etl_assets.assets.markdown import as_markdown, fenced
 from etl_assets.assets.options import PREFIX
-from etl_assets.checks import Check, MatchesSource, Sql
+from etl_assets.checks import Check, MatchesSource
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.check_alone import check_alone
 from etl_assets.destinations.database.destination import DatabaseDestination
@@ -76,9 +76,7 @@ def check_specs(binding: Binding, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def _description(check: Check) -> str:
-    meaning = (type(check).__doc__ or "").strip()
-    if isinstance(check, Sql):
-        meaning = redact(check.query)
+    meaning = redact(check.meaning)
     if check.gate:
         meaning = f"{meaning}\n\nIf it fails, the load is rolled back."
     return as_markdown(meaning)

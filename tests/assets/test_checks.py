@@ -203,7 +203,40 @@ class TestOneStream:
         assert specs["unique_key"].blocking
         assert not specs["row_count"].blocking
         assert specs["unique_key"].asset_key == ORDERS
-        assert "No two rows have one key" in str(specs["unique_key"].description)
+        assert "No two rows have the same key" in str(specs["unique_key"].description)
+
+    @pytest.mark.parametrize(
+        ("check", "told"),
+        [
+            (checks.unique_key("a", "b"), "No two rows have the same key (a, b)."),
+            (checks.unique_key(), "No two rows have the same key (the stream's primary key)."),
+            (checks.not_null("a", "b"), "No row is NULL in a or b."),
+            (checks.matches_source(), "The table has as many rows as the source."),
+            (
+                checks.matches_source(tolerance=0.01),
+                "The table has as many rows as the source; a difference of 1.00% is allowed.",
+            ),
+            (
+                checks.row_count(min=1, max=2000),
+                "The table has at least 1 row. The table has at most 2,000 rows.",
+            ),
+            (
+                checks.row_count(anomaly=2.5),
+                (
+                    "The number of rows that a load brings is at most 2.5 standard deviations "
+                    "from the mean of the last loads."
+                ),
+            ),
+            (checks.max_lag("at", timedelta(hours=2)), "The newest at is at most 2:00:00 old."),
+            (
+                checks.schema_unchanged(),
+                "The load has added, changed and dropped no column.",
+            ),
+            (checks.sql("SELECT 1 FROM {table}", name="one"), "SELECT 1 FROM {table}"),
+        ],
+    )
+    def test_the_ui_says_what_is_checked(self, check: checks.Check, told: str) -> None:
+        assert check.meaning == told
 
 
 COUNT = "SELECT COUNT(*) FROM shop.orders"

@@ -161,6 +161,6 @@ def test_what_a_gate_has_refused_is_loaded_once_it_is_mended(tmp_path: Path) -> 
             read, DuckDBDestination(str(tmp_path / "w.duckdb")), checks=[check]
         ).records_loaded
 
-    hint_of(lambda: load(None, gate), "Mend the rows at the source, or change the check.")
+    hint_of(lambda: load(None, gate), "Correct the rows at the source, or change the check.")
     assert load("Ada", gate) == 1
     assert load(None, checks.not_null("name")) == 1

@@ -12,6 +12,7 @@ from etl_assets import (
     build_sync_schedule,
     stream_assets,
 )
+from etl_assets.assets.run_summary import summary_of
 from etl_assets.assets.sensors import streams_with_news
 from etl_assets.exceptions import ConfigError
 from tests.assets.shop import Shop as People
@@ -83,6 +84,8 @@ class TestRuns:
         assert told == {"2026-01-02 to 2026-01-08 (7 partitions)"}
         # Each would be taken for that of one partition, seven times.
         assert "etl_assets/records_loaded" not in shown["2026-01-03"]
+        summary = summary_of(instance, result.run_id, [dg.AssetKey(["shop", "orders"])])
+        assert summary.headline == "1 of 1 stream loaded (11 rows)"
 
     def test_each_partition_has_a_data_version_of_its_own(
         self, shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance

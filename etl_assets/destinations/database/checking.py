@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from statistics import mean, stdev
 from typing import Any
 
@@ -233,8 +233,8 @@ def _rolled_back(
     return CheckFailedError(
         f"stream {load.stream.name!r}: the load was rolled back, because a gate did not let it "
         f"pass: {told}",
-        hint="The table and the bookmark are as they were. Mend the rows at the source, or change "
-        "the check.",
+        hint="The table and the bookmark are as they were. Correct the rows at the source, or "
+        "change the check.",
         stream=load.stream.name,
         results=results,
     )
@@ -432,8 +432,16 @@ def _max_lag(check: known.MaxLag, loaded: Loaded) -> _Finding:
         )
     lag = datetime.now(UTC) - moment
     figures = {"newest": moment.isoformat(), "lag_seconds": round(lag.total_seconds(), 3)}
-    told = f"the newest {check.column} is {moment.isoformat()}, and may be {check.lag} old"
+    told = (
+        f"the newest {check.column} is {moment.isoformat()}, {_age(lag)} old; "
+        f"at most {check.lag} is allowed"
+    )
     return _Finding(told, passed=lag <= check.lag, query=query, figures=figures)
+
+
+def _age(lag: timedelta) -> timedelta:
+    """Return a lag in whole seconds; a moment in the future has none."""
+    return timedelta(seconds=max(0, round(lag.total_seconds())))
 
 
 def _moment(value: Any) -> datetime | None:
@@ -488,12 +496,12 @@ def _sql(check: known.Sql, loaded: Loaded) -> _Finding:
     ((rows,),) = loaded.ask(lambda place: counted.replace("{}", failing(place)))
     query = loaded.shown(failing)
     if not rows:
-        return _Finding("the query gives no row", passed=True, failing_rows=0, query=query)
+        return _Finding("the query returns no row", passed=True, failing_rows=0, query=query)
     names = loaded.key or ("first column",)
     selected = "SELECT * FROM (\n{}\n) d"
     first = loaded.first(lambda place: selected.replace("{}", failing(place)), names)
     return _Finding(
-        f"the query gives {int(rows):,} {'row' if int(rows) == 1 else 'rows'}",
+        f"the query returns {int(rows):,} {'row' if int(rows) == 1 else 'rows'}",
         passed=False,
         failing_rows=int(rows),
         failing_keys=first,
