@@ -192,7 +192,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MarkdownMet
     default_status=(dg.DefaultSensorStatus, "a DefaultSensorStatus"),
 )
 def build_run_summary_sensor(
-    assets: Iterable[Any],
+    assets: Iterable[Any] | None = None,
     *,
     name: str = "run_summaries",
     minimum_interval_seconds: int = 30,
@@ -210,7 +210,8 @@ def build_run_summary_sensor(
     that.
 
     Args:
-        assets: What `stream_assets` gave, of as many sources as there are.
+        assets: What `stream_assets` gave, of as many sources as there are. By default the streams
+            of all definitions of the project, those of components too.
         name: Of the sensor.
         minimum_interval_seconds: Seconds between two evaluations, at least.
         default_status: Whether it runs without being switched on.
@@ -218,25 +219,31 @@ def build_run_summary_sensor(
     Raises:
         ConfigError: There are no assets of streams.
     """
-    streams = list(bindings_of(assets))
-    if not streams and not is_collecting():
+    given = None if assets is None else list(bindings_of(assets))
+    if given is not None and not given and not is_collecting():
         raise ConfigError(
             "The summaries have no streams.",
             hint="Give them the lists that stream_assets gave, together in one list.",
         )
 
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        streams = _streams_of_project(context) if given is None else given
         told = _summarize(context.instance, streams, datetime.now(UTC) - LOOKS_BACK)
         return dg.SkipReason("; ".join(told) or "no run has ended")
 
     return dg.SensorDefinition(
         name=name,
         evaluation_fn=evaluate,
-        asset_selection=dg.AssetSelection.assets(*streams),
+        asset_selection=None if given is None else dg.AssetSelection.assets(*given),
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
         description="Writes into each run what became of its streams.",
     )
+
+
+def _streams_of_project(context: dg.SensorEvaluationContext) -> list[dg.AssetKey]:
+    project = context.repository_def
+    return [] if project is None else list(bindings_of(project.assets_defs_by_key.values()))
 
 
 def _summarize(

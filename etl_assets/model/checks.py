@@ -34,7 +34,8 @@ class CheckResult:
         name: Of the check.
         passed: Whether all is well.
         description: A sentence that says why, or why not.
-        severity: How much it means; a check that could not be evaluated is an error.
+        severity: How much it means; a check that could not be evaluated is an error, unless only
+            a load can tell.
         evaluated: Whether it could be evaluated.
         failing_rows: How many rows fail it, where it is about rows.
         failing_keys: The keys of some of them, shortened and masked.

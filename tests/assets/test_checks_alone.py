@@ -103,6 +103,10 @@ def test_what_only_a_load_can_tell_is_said(
             "Materialize the stream."
         )
     assert "nowhere" in told["broken"]
+    severities = {
+        one.check_name: one.severity.value for one in result.get_asset_check_evaluations()
+    }
+    assert severities == {"schema_unchanged": "WARN", "no_rejected": "WARN", "broken": "ERROR"}
     assert not any(one.passed for one in result.get_asset_check_evaluations())
 
 

@@ -39,9 +39,11 @@ def assets(
     return stream_assets(shop, destination=warehouse, granularity=request.param)
 
 
-def tick(assets: Sequence[Any], instance: dg.DagsterInstance) -> str:
+def tick(
+    assets: Sequence[Any], instance: dg.DagsterInstance, *, is_of_project: bool = False
+) -> str:
     """Evaluate the sensor once; gives what the tick says."""
-    sensor = build_run_summary_sensor(assets)
+    sensor = build_run_summary_sensor(None if is_of_project else assets)
     context = dg.build_sensor_context(
         instance=instance, definitions=dg.Definitions(assets=assets, sensors=[sensor])
     )
@@ -76,6 +78,18 @@ def test_the_run_says_what_was_loaded_and_what_to_do(
     assert "etl_assets/not_loaded" not in shown
     assert tick(assets, instance) == "no run has ended", "each run has one"
     assert len(events(instance, result.run_id)) == 1
+
+
+def test_without_assets_it_is_about_all_streams_of_the_project(
+    assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance
+) -> None:
+    @dg.asset
+    def other() -> None:
+        """Be none of a stream."""
+
+    result = run([*assets, other], instance)
+    told = f"run {result.run_id}: 4 of 4 streams loaded (10 rows)"
+    assert tick([*assets, other], instance, is_of_project=True) == told
 
 
 def test_what_comes_after_a_failure_was_not_loaded(

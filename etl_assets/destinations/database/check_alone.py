@@ -48,7 +48,9 @@ def check_alone(database: DatabaseDestination, load: Load) -> FoundAlone:
     for check in load.checks:
         if isinstance(check, ABOUT_LOADS):
             told = "only a load can tell. Materialize the stream."
-            checking.set_aside[check.name] = unevaluated(check, load, told)
+            # Nothing is known to be wrong, so it must not look like a check that has failed.
+            result = replace(unevaluated(check, load, told), severity="WARN")
+            checking.set_aside[check.name] = result
     if not database.exists():
         return _never_loaded(load)
     return _evaluated(database, load, checking)
