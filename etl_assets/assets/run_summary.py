@@ -53,11 +53,20 @@ class RunSummary:
         loaded: Those that were loaded.
         failed: Why the others failed, and what to do about it.
         skipped: Those that were planned, and neither loaded nor failed.
+        failed_checks: What their checks with the severity `error` have found, by stream and check.
     """
 
     loaded: dict[str, Loaded] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    failed_checks: dict[str, str] = field(default_factory=dict)
+
+    def add_unloaded(self, name: str, why: str | None) -> None:
+        """Add a stream that was not loaded, with what failed; None if nothing of it did."""
+        if why is None:
+            self.skipped.append(name)
+        else:
+            self.failed[name] = why
 
     @property
     def headline(self) -> str:
@@ -69,6 +78,9 @@ class RunSummary:
             told.append(f"{len(self.failed)} failed: {_some(list(self.failed))}")
         if self.skipped:
             told.append(f"{len(self.skipped)} not loaded: {_some(self.skipped)}")
+        if self.failed_checks:
+            checks = counted(len(self.failed_checks), "check")
+            told.append(f"{checks} failed: {_some(list(self.failed_checks))}")
         return redact(", ".join(told))
 
     def metadata(self) -> dict[str, Any]:
@@ -77,6 +89,9 @@ class RunSummary:
         if self.failed:
             rows = [[name, " ".join(why.split())] for name, why in self.failed.items()]
             found["failed"] = _table(("Stream", "Why, and what to do"), rows)
+        if self.failed_checks:
+            rows = [[name, " ".join(why.split())] for name, why in self.failed_checks.items()]
+            found["failed_checks"] = _table(("Check", "What it found"), rows)
         if self.skipped:
             found["not_loaded"] = _table(("Stream",), [[name] for name in self.skipped])
         if self.loaded:
@@ -101,10 +116,12 @@ def summary_of(
     wanted = set(streams)
     planned: dict[dg.AssetKey, str] = {}
     summary, reasons = RunSummary(), dict[str, str]()
+    checks: dict[tuple[str, str], str | None] = {}
     failed_steps: dict[str, str] = {}
     kinds = {
         dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
         dg.DagsterEventType.ASSET_MATERIALIZATION,
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION,
         dg.DagsterEventType.STEP_FAILURE,
     }
     for entry in instance.all_logs(run_id, of_type=kinds):
@@ -114,21 +131,27 @@ def summary_of(
         if event.event_type is dg.DagsterEventType.STEP_FAILURE:
             failed_steps[str(event.step_key)] = _reason(event)
             reasons |= _reasons_of_streams(event)
+        elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            told = event.asset_check_evaluation_data
+            if told.asset_key in wanted:
+                # A check that is evaluated again, in a retry, has its newest result.
+                checks[told.asset_key.to_user_string(), told.check_name] = _error_of(told)
         elif event.asset_key in wanted and event.asset_key is not None:
             if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
                 name = event.asset_key.to_user_string()
                 summary.loaded[name] = _added(summary.loaded.get(name), event)
             else:
                 planned[event.asset_key] = str(event.step_key)
+    # A gate that has failed is the reason why its stream has.
+    summary.failed_checks = {
+        f"{name}:{check}": why
+        for (name, check), why in checks.items()
+        if why is not None and name in summary.loaded
+    }
     for key, step in planned.items():
         name = key.to_user_string()
-        if name in summary.loaded:
-            continue
-        why = reasons.get(name) or _of_step(step, failed_steps)
-        if why is None:
-            summary.skipped.append(name)
-        else:
-            summary.failed[name] = why
+        if name not in summary.loaded:
+            summary.add_unloaded(name, reasons.get(name) or _of_step(step, failed_steps))
     return summary
 
 
@@ -137,6 +160,12 @@ def _of_step(step: str, failed: Mapping[str, str]) -> str | None:
     of_graph = step.partition(".")[0]
     parts = [why for key, why in failed.items() if key.partition(".")[0] == of_graph]
     return parts[0] if parts else None
+
+
+def _error_of(evaluation: dg.AssetCheckEvaluation) -> str | None:
+    """Return what a check found; None if it has passed, or only warns."""
+    is_error = evaluation.severity is dg.AssetCheckSeverity.ERROR
+    return None if evaluation.passed or not is_error else evaluation.description or ""
 
 
 def _reason(event: dg.DagsterEvent) -> str:

@@ -127,6 +127,25 @@ def test_the_rows_of_partitions_are_summed(
     assert summary.headline == "1 of 1 stream loaded (3 rows)"
 
 
+def test_a_check_that_failed_is_told_although_the_stream_was_loaded(
+    shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
+) -> None:
+    defaults = StreamOptions(
+        checks=[
+            checks.row_count(min=3, blocking=True),
+            checks.row_count(min=9, name="many", severity="warn"),
+        ]
+    )
+    assets = stream_assets(shop, ["s2", "s4"], destination=warehouse, defaults=defaults)
+    result = run(assets, instance)
+    assert not result.success
+    summary = summary_of(instance, result.run_id, [one.key for one in assets])
+    assert summary.headline == ("2 of 2 streams loaded (6 rows), 1 check failed: shop/s2:row_count")
+    assert "| shop/s2:row_count | the table has 2 rows" in str(
+        summary.metadata()["etl_assets/failed_checks"].value
+    )
+
+
 def test_a_gate_is_a_reason(
     shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
 ) -> None:
