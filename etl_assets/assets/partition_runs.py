@@ -49,7 +49,8 @@ def partitions_of_run(
     if not names:
         raise ConfigError(
             f"The asset {asset} is partitioned, and the run is for none of its partitions.",
-            hint="Launch it with a partition: `--partition KEY`, or `partition_key=` in Python.",
+            hint="Choose a partition: in the dialog of the UI, by `--partition KEY`, or by "
+            "`partition_key=` in Python.",
         )
     fields = PartitionFields(definition, writing.partition_by, asset, writing.outside_partition)
     return fields.of(names)
