@@ -374,7 +374,7 @@ def _row_count(check: known.RowCount, loaded: Loaded) -> _Finding:
         is_few = check.least is not None and rows < check.least
         is_many = check.most is not None and rows > check.most
         passed = not (is_few or is_many)
-        told.append(f"the table has {rows:,} rows; {_allowed(check)}")
+        told.append(f"the table has {_counted(rows)}; {_allowed(check)}")
     if check.anomaly is not None:
         usual = _anomaly(check.anomaly, loaded)
         passed = passed and usual.passed
@@ -408,7 +408,7 @@ def _anomaly(most: float, loaded: Loaded) -> _Finding:
     times = abs(brought - usual) / deviation
     figures |= {"mean": round(usual, 2), "deviation": round(deviation, 2)}
     told = (
-        f"the load brought {brought:,} rows, {times:.1f} deviations from the mean of the last "
+        f"the load brought {_counted(brought)}, {times:.1f} deviations from the mean of the last "
         f"{len(before)} loads ({usual:,.1f} rows); up to {most:g} are usual"
     )
     return _Finding(told, passed=times <= most, figures=figures)
@@ -501,12 +501,16 @@ def _sql(check: known.Sql, loaded: Loaded) -> _Finding:
     selected = "SELECT * FROM (\n{}\n) d"
     first = loaded.first(lambda place: selected.replace("{}", failing(place)), names)
     return _Finding(
-        f"the query returns {int(rows):,} {'row' if int(rows) == 1 else 'rows'}",
+        f"the query returns {_counted(int(rows))}",
         passed=False,
         failing_rows=int(rows),
         failing_keys=first,
         query=query,
     )
+
+
+def _counted(rows: int) -> str:
+    return f"{rows:,} {'row' if rows == 1 else 'rows'}"
 
 
 def _types(columns: Sequence[Column]) -> dict[str, str]:
