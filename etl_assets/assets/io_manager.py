@@ -446,8 +446,8 @@ class Output:
         if self.partitions is not None:
             metadata, of_each = metadata_by_partition(metadata, result)
             add_partition_metadata(self.context.step_context, self.key, of_each)
-        if self.split is not None:
-            metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
+        if self.split is not None and result.records_loaded and not result.bytes_loaded:
+            metadata.pop(f"{PREFIX}bytes", None)  # not every step could tell what it has staged
         return metadata
 
     def _report(self, result: SyncResult) -> None:
