@@ -439,7 +439,14 @@ class Output:
     def metadata(self, result: SyncResult) -> dict[str, Any]:
         """Return what the event of the load says; what those of single partitions say is added."""
         log = self.context.log
-        metadata = event_metadata(log, self.destination, result, self.read.stream, self.table)
+        metadata = event_metadata(
+            log,
+            self.destination,
+            result,
+            self.read.stream,
+            self.table,
+            previewed=self.writing.preview,
+        )
         definition, own = self.context.definition_metadata, self.destination.own_columns
         with decoration(log, "Describing where the columns come from"):
             metadata |= lineage_metadata(definition, result.columns, own)
