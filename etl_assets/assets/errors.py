@@ -4,7 +4,7 @@ What leaves is redacted.
 """
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -64,6 +64,9 @@ class Edge:
         raise self._for_dagster(error) from None
 
     def _for_dagster(self, error: Exception) -> dg.Failure | dg.RetryRequested:
+        asked = _asked_by([error], self._attempts)
+        if asked is not None:
+            return asked
         remaining = self._policy is not None and self._attempts < self._policy.max_retries
         if (
             isinstance(error, RateLimitedError)
@@ -77,8 +80,27 @@ class Edge:
         return as_failure(error)
 
 
+def _asked_by(errors: Iterable[Exception], attempts: int) -> dg.RetryRequested | None:
+    """Return the retry that a source or destination has asked for itself, in Dagster's words.
+
+    None if none has, or if it was tried as often as that already.
+
+    Args:
+        errors: Of the streams of a step.
+        attempts: How many times the step was tried before.
+    """
+    found = [one for error in errors for one in _chain(error) if isinstance(one, dg.RetryRequested)]
+    most = max((one.max_retries for one in found), default=0)
+    if attempts >= most:
+        return None
+    pauses = [one.seconds_to_wait for one in found if one.seconds_to_wait is not None]
+    return dg.RetryRequested(max_retries=most, seconds_to_wait=max(pauses, default=None))
+
+
 def as_failure(error: Exception) -> dg.Failure:
     """Return an error as a failure, with its hint, and whether trying again may help.
+
+    A `dagster.Failure` that a source or destination has raised says itself whether it is retried.
 
     An error that is not ours comes from a custom source or destination; whether it may pass, nobody
     knows, so it is retried where a retry policy asks for that.
@@ -96,6 +118,9 @@ def as_failure(error: Exception) -> dg.Failure:
         allow_retries = error.retryable
     else:
         description, allow_retries = f"{type(error).__name__}: {error}", True
+    own = next((one for one in _chain(error) if isinstance(one, dg.Failure)), None)
+    if own is not None:
+        allow_retries = own.allow_retries
     metadata[TRACEBACK] = dg.MetadataValue.md(fenced(redact(trace_of(error))))
     return dg.Failure(redact(description), metadata=metadata, allow_retries=allow_retries)
 
@@ -113,6 +138,9 @@ def failure_of_many(
         policy: The retry policy of the step, if it has one.
         attempts: How many times the step was tried before.
     """
+    asked_for = _asked_by(errors.values(), attempts)
+    if asked_for is not None:
+        return asked_for
     failures = {name: as_failure(error) for name, error in errors.items()}
     pauses = [one.retry_after for one in errors.values() if isinstance(one, RateLimitedError)]
     asked = [pause for pause in pauses if pause is not None]

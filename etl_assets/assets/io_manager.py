@@ -439,15 +439,22 @@ class Output:
     def metadata(self, result: SyncResult) -> dict[str, Any]:
         """Return what the event of the load says; what those of single partitions say is added."""
         log = self.context.log
-        metadata = event_metadata(log, self.destination, result, self.read.stream, self.table)
+        metadata = event_metadata(
+            log,
+            self.destination,
+            result,
+            self.read.stream,
+            self.table,
+            previewed=self.writing.preview,
+        )
         definition, own = self.context.definition_metadata, self.destination.own_columns
         with decoration(log, "Describing where the columns come from"):
             metadata |= lineage_metadata(definition, result.columns, own)
         if self.partitions is not None:
             metadata, of_each = metadata_by_partition(metadata, result)
             add_partition_metadata(self.context.step_context, self.key, of_each)
-        if self.split is not None:
-            metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
+        if self.split is not None and result.records_loaded and not result.bytes_loaded:
+            metadata.pop(f"{PREFIX}bytes", None)  # not every step could tell what it has staged
         return metadata
 
     def _report(self, result: SyncResult) -> None:

@@ -11,7 +11,7 @@ from etl_assets.assets.bookmark_metadata import boundary_to_metadata, to_metadat
 from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetadataSet
 from etl_assets.assets.lag import lag_seconds
 from etl_assets.assets.markdown import as_markdown
-from etl_assets.assets.options import PREFIX, shown_table
+from etl_assets.assets.options import PREFIX, PREVIEW, shown_table
 from etl_assets.assets.partition_runs import shortened_names
 from etl_assets.destinations.base import Destination
 from etl_assets.model.bookmarks.given import GivenBookmark
@@ -152,8 +152,10 @@ def event_metadata(
     result: SyncResult,
     stream: Stream,
     table: TableName,
+    *,
+    previewed: int = 0,
 ) -> dict[str, Any]:
-    """Return all metadata of a sync's event.
+    """Return all metadata of a sync's event, with so many rows where these are asked for.
 
     What of it cannot be computed is left out with a warning.
     """
@@ -171,6 +173,13 @@ def event_metadata(
         prefix = destination.prefix_of(table)
         if prefix and metadata.get(TABLE_NAME):
             metadata[TABLE_NAME] = f"{prefix}.{metadata[TABLE_NAME]}"
+    if previewed:
+        from etl_assets.assets.preview import preview
+
+        with decoration(log, "Reading some rows to show"):
+            shown = preview(destination, result, stream, table, previewed)
+            if shown is not None:
+                metadata[PREVIEW] = shown
     return metadata
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 import dagster as dg
 
 from etl_assets import checks
-from etl_assets.arguments import FLAG, OBJECT, TEXT, Kind, check
+from etl_assets.arguments import COUNT, FLAG, OBJECT, TEXT, Kind, check
 from etl_assets.assets.known_words import known_words
 from etl_assets.assets.partitions import PartitionBy
 from etl_assets.checks import Check
@@ -44,6 +44,9 @@ LATE_ROWS = f"{PREFIX}late_rows"
 REPEATED_KEYS = f"{PREFIX}repeated_keys"
 PARTITION_BY = f"{PREFIX}partition_by"
 OUTSIDE_PARTITION = f"{PREFIX}outside_partition"
+PREVIEW = f"{PREFIX}preview"
+MOST_PREVIEWED = 50
+"""An event shows at most so many rows."""
 PARTITION_BY_KEYS = (PARTITION_BY, "partition_by", "partition_expr")
 """Definition metadata that names the field of partitions; an asset of one's own may have any."""
 
@@ -147,6 +150,8 @@ class StreamOptions:
             dimension.
         backfill_policy: How many partitions a run of a backfill is for; one by default.
         outside_partition: What becomes of rows in none of a run's partitions: `error` or `drop`.
+        preview: So many rows of each load are shown with its event; by default none, because
+            everyone who sees the asset sees them.
     """
 
     write_strategy: WriteStrategy | str | None = None
@@ -181,6 +186,7 @@ class StreamOptions:
     partition_by: PartitionBy | None = None
     backfill_policy: dg.BackfillPolicy | None = None
     outside_partition: OutsidePartition | None = None
+    preview: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what Dagster, or a run, would fail on later without naming the option."""
@@ -191,6 +197,8 @@ class StreamOptions:
             _check_texts(name, getattr(self, name) or ())
         if self.hooks is not None:
             _check_hooks(self.hooks)
+        if self.preview is not None:
+            _check_preview(self.preview)
         if self.checks is not None:
             object.__setattr__(self, "checks", checks.of(self.checks))
 
@@ -266,6 +274,16 @@ def _check_texts(name: str, given: Iterable[Any]) -> None:
             )
 
 
+def _check_preview(rows: Any) -> int:
+    """Return how many rows are to be shown."""
+    check("StreamOptions", "preview", rows, COUNT)
+    if not 0 <= rows <= MOST_PREVIEWED:
+        raise ConfigError(
+            f"preview is {rows}.", hint=f"Give a number of rows from 0 to {MOST_PREVIEWED}."
+        )
+    return int(rows)
+
+
 def _check_hooks(hooks: Any) -> None:
     is_set = isinstance(hooks, AbstractSet)
     if not is_set or not all(isinstance(one, dg.HookDefinition) for one in hooks):
@@ -287,6 +305,7 @@ class Writing:
     repeated_keys: RepeatedKeys | None = None
     partition_by: PartitionBy | None = None
     outside_partition: OutsidePartition = "error"
+    preview: int = 0
 
     def metadata(self) -> dict[str, Any]:
         """Return this as definition metadata: people see it, and the IO manager reads it back."""
@@ -307,6 +326,8 @@ class Writing:
             shown[REPEATED_KEYS] = self.repeated_keys
         if self.table is not None:
             shown[TABLE] = {"schema": self.table.schema, "name": self.table.name}
+        if self.preview:
+            shown[PREVIEW] = self.preview
         return shown | self._of_partitions()
 
     def _of_partitions(self) -> dict[str, Any]:
@@ -346,6 +367,7 @@ class Writing:
             outside_partition=_one_of(
                 _OUTSIDE, plain(metadata.get(OUTSIDE_PARTITION)) or "error", OUTSIDE_PARTITION
             ),
+            preview=_check_preview(plain(metadata.get(PREVIEW)) or 0),
         )
 
 
@@ -390,6 +412,7 @@ def writing_of(
         outside_partition=_one_of(
             _OUTSIDE, options.outside_partition or "error", "outside_partition"
         ),
+        preview=options.preview or 0,
     )
 
 

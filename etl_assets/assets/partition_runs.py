@@ -16,7 +16,7 @@ PARTITION_ROW_COUNT = "dagster/partition_row_count"
 MAX_NAMES = 5
 """Of so many partitions an event tells the names; of more, the first and the last."""
 
-_OF_THE_WHOLE_RUN = tuple(f"{PREFIX}{name}" for name in ("records_loaded", "bytes"))
+_OF_THE_WHOLE_RUN = tuple(f"{PREFIX}{name}" for name in ("records_loaded", "bytes", "preview"))
 
 
 def partitions_of_run(

@@ -326,7 +326,10 @@ class _Step:
         log_closing(log, binding.stream.full_name, result)
         changed_by = result.last_changed_by
         table = self._table(binding)
-        metadata = event_metadata(log, self.destination, result, outcome.stream, table)
+        previewed = binding.writing.preview
+        metadata = event_metadata(
+            log, self.destination, result, outcome.stream, table, previewed=previewed
+        )
         # Not by `metadata_by_key`, which Dagster makes anew, of all assets of the step, for each.
         definition = self.context.assets_def.specs_by_key[key].metadata
         with decoration(log, "Describing where the columns come from"):

@@ -81,6 +81,7 @@ def published(
     plan, committed = publish_split(destination, load)
     result.account(committed)
     result.records_read = committed.rows_loaded
+    result.bytes_loaded = plan.staged_bytes or 0  # they were staged by other steps
     result.bookmark = plan.bookmark
     result.bookmark_previous = previous.bookmark if previous else None
     result.duration_seconds = (datetime.now(UTC) - plan.planned_at).total_seconds()

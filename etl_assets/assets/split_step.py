@@ -17,6 +17,7 @@ from etl_assets.assets.checked_step import load_checked
 from etl_assets.assets.config import SYNC_CONFIG_SCHEMA, SyncConfig, names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import output_mapping
 from etl_assets.assets.errors import Edge
+from etl_assets.assets.metadata import decoration
 from etl_assets.assets.names import op_name
 from etl_assets.assets.observer import RunObserver
 from etl_assets.assets.split_read import SplitRead
@@ -327,7 +328,7 @@ class _Steps:
 
     def load_range(self, context: dg.AssetExecutionContext, key: str) -> None:
         """Read one range into its staging table, whatever an earlier attempt has left there."""
-        from etl_assets.destinations.database.split import planned_split
+        from etl_assets.destinations.database.split import note_staged, planned_split
 
         binding, database = self.binding, self._database(context)
         load_id, _, number = key.rpartition("_")
@@ -359,6 +360,8 @@ class _Steps:
                 partition=partition,
                 observer=observer,
             )
+        with decoration(context.log, "Writing down the size of the rows"):
+            note_staged(database, whole.stream, partition, result)
         staged = counted(result.records_loaded, "row")
         context.log.info(redact(f"{name}: staged {staged} in {result.duration_seconds:.1f} s"))
 

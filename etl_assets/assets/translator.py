@@ -100,7 +100,11 @@ class StreamTranslator:
 
     def get_deps(self, props: StreamProps) -> Sequence[Any]:
         """Return the assets it comes after; none by default."""
-        return props.options.deps or ()
+        # Dagster takes a text for a key of one part, and refuses one with a slash.
+        return [
+            dg.AssetKey.from_user_string(one) if isinstance(one, str) else one
+            for one in props.options.deps or ()
+        ]
 
     def get_automation_condition(self, props: StreamProps) -> dg.AutomationCondition[Any] | None:
         """Return the condition under which Dagster materializes it by itself; none by default."""

@@ -18,6 +18,7 @@ import yaml
 from dagster.components.resolved.errors import ResolutionException
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
+from typing_extensions import override
 
 from etl_assets.assets.component.component import StreamsComponent
 from etl_assets.assets.component.models import OpModel, ScheduleModel, SensorModel, StreamModel
@@ -27,6 +28,7 @@ from etl_assets.assets.component.templates import EnvironmentText, without_secre
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
+from etl_assets.assets.translator import StreamProps
 from etl_assets.cli import main
 from etl_assets.exceptions import ConfigError
 from etl_assets.sample import make_shop
@@ -544,3 +546,15 @@ def test_loading_the_library_does_not_load_the_component() -> None:
         "assert not any(m.startswith('etl_assets.assets.component') for m in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_subclass_says_what_yaml_cannot() -> None:
+    class Ours(StreamsComponent):
+        @override
+        def get_asset_spec(self, props: StreamProps) -> dg.AssetSpec:
+            said = super().get_asset_spec(props)
+            return said.merge_attributes(tags={"letter": props.stream.name[0]})
+
+    made: Any = Ours.resolve_from_yaml(f"{SHOP}{NAMED}translation: {{group_name: raw}}")
+    found = spec(made.build_defs_from_state(Context(), None))
+    assert (found.group_name, found.tags["letter"]) == ("raw", "o")

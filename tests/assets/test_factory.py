@@ -521,3 +521,9 @@ def test_failures_say_what_to_do(shop: Shop, instance: dg.DagsterInstance) -> No
     result = run(stream_assets(shop, ["orders"], destination=nowhere), instance)
     assert not result.success
     assert "does not exist" in failure_text(result)
+
+
+def test_an_asset_upstream_is_named_as_its_key_is_shown() -> None:
+    named = ["erp/orders", dg.AssetKey(["a", "b"]), "flat"]
+    (spec,) = build_stream_asset_specs(Shop({}), ["orders"], options={"orders": {"deps": named}})
+    assert [dep.asset_key.path for dep in spec.deps] == [["erp", "orders"], ["a", "b"], ["flat"]]

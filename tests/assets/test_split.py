@@ -164,6 +164,7 @@ def test_a_first_load_is_read_in_ranges_and_the_next_run_in_one_step(world: Worl
     assert told["etl_assets/bookmark"] == {"updated_at": 100}
     assert told["etl_assets/records_loaded"] == told["dagster/row_count"] == 100
     assert told["etl_assets/write_strategy"] == "replace"
+    assert told["etl_assets/bytes"] > 100 * len("first 100"), "each range has told its own"
     assert told["dagster/column_schema"].columns[0].name == "id"
     load_ids = (
         world.warehouse.read_table(world.table, columns=["_etl_assets_load_id"])

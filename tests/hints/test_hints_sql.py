@@ -183,6 +183,21 @@ def test_what_is_no_value_of_its_column_is_read_as_text_by_a_query(
         assert rows(shop.source(queries={"days": query}), Stream("days")) == [{"d": text, "id": 1}]
 
 
+def test_a_moment_that_is_none_is_no_replication_key(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE visits (id integer PRIMARY KEY, at datetime, n integer)",
+        "INSERT INTO visits VALUES (1, '2026-01-01 00:00:00', 1), (2, 17, 2)",
+    )
+    visits = Stream("visits", primary_key="id", replication_key="at")
+    hint_of(lambda: shop.load(visits), "queries={...}", "another replication key")
+    query = {"seen": "SELECT * FROM visits WHERE typeof(at) = 'text'"}
+    seen = Stream("seen", primary_key="id", replication_key="at")
+    assert [row[0] for row in shop.load(seen, queries=query)] == [1]
+    texts = {"all": "SELECT id, CAST(at AS TEXT) AS moment, n FROM visits"}
+    by_number = Stream("all", primary_key="id", replication_key="n")
+    assert [row[1] for row in shop.load(by_number, queries=texts)] == ["2026-01-01 00:00:00", "17"]
+
+
 def test_a_split_has_a_key_that_begins_with_an_integer(shop: Shop) -> None:
     shop.run(
         "CREATE TABLE named (name blob, id integer)",

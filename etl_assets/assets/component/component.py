@@ -304,6 +304,14 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
             sensors=[] if self.sensor is None else [self._sensor(self.sensor, assets)],
         )
 
+    def get_asset_spec(self, props: StreamProps) -> dg.AssetSpec:
+        """Return the spec of a stream's asset.
+
+        A subclass may override it, for a rule that YAML cannot express.
+        """
+        spec = StreamTranslator().get_asset_spec(props)
+        return spec if self.translation is None else self.translation(spec, props)
+
     def _assets(
         self, state_path: Path | None, tables: Sequence[dg.AssetSpec]
     ) -> list[dg.AssetsDefinition]:
@@ -317,7 +325,7 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
             io_manager_key=self.io_manager_key,
             destination_kind=self.destination_kind,
             catalog=self._known(state_path),
-            translator=None if self.translation is None else _Translated(self.translation),
+            translator=_Translated(self),
             write_strategy=self.write_strategy,
             options={name: one for name, one in (streams or {}).items() if one != StreamOptions()},
             defaults=self.defaults.over(self.op),
@@ -392,14 +400,14 @@ class StreamsComponent(dg.StateBackedComponent, dg.Resolvable):
 
 
 class _Translated(StreamTranslator):
-    """What `translation:` says, over what an asset is by default."""
+    """What the component says an asset is."""
 
-    def __init__(self, translation: TranslationFn[StreamProps]) -> None:
-        self._translation = translation
+    def __init__(self, component: StreamsComponent) -> None:
+        self._component = component
 
     @override
     def get_asset_spec(self, props: StreamProps) -> dg.AssetSpec:
-        return self._translation(super().get_asset_spec(props), props)
+        return self._component.get_asset_spec(props)
 
 
 def _refuse_options_of_globs(streams: Streams) -> None:

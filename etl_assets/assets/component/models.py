@@ -123,6 +123,9 @@ class StreamModel(dg.Model):
     )
     backfill_policy: BackfillPolicyModel | str | None = None
     outside_partition: str | None = None
+    preview: int | str | None = Field(
+        default=None, description="So many rows of each load are shown with its event."
+    )
 
 
 class ScheduleModel(dg.Model):

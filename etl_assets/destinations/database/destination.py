@@ -40,7 +40,7 @@ from etl_assets.model.stored import (
     TableName,
 )
 from etl_assets.model.stream import Stream
-from etl_assets.naming import identifiers, refuse_surrogates, style
+from etl_assets.naming import identifiers, quote, refuse_surrogates, style
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
@@ -332,6 +332,25 @@ class DatabaseDestination(Destination):
             self._require(tx, table)
             where = "" if partitions is None else self._condition(tx, table, partitions)
             return tx.read(table, columns, where)
+
+    def first_rows(
+        self, table: TableName, columns: Sequence[str], rows: int, *, load_id: str
+    ) -> list[tuple[Any, ...]]:
+        """Return at most so many rows that a load has written, as the driver gives them.
+
+        There are none where the engine has no word for the first rows of a query.
+        """
+        import pyarrow as pa
+
+        with self.transaction() as tx:
+            if not tx.first_row:
+                return []
+            of_load = ""
+            if self.load_id_column:
+                of_load = f" WHERE {tx.among(self.load_id_column, pa.string(), [load_id])}"
+            names = ", ".join(map(quote, columns))
+            first = tx.first_row.replace("1", str(rows))
+            return tx.ask(table, lambda place: f"SELECT {names} FROM {place}{of_load} {first}")
 
     def partition_condition(self, table: TableName, partitions: Partitions) -> str:
         """Return the condition, as SQL, that a row of a table is in one of some partitions.

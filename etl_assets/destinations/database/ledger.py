@@ -173,6 +173,17 @@ class Ledger(PartitionStates, History, NamedStates):
             entry.committed_at,
         )
 
+    def note(self, state: StreamState, noted: Bookmark) -> None:
+        """Write something down in the place of a row's bookmark, and leave all else as it is.
+
+        It is for rows that no sync goes on from.
+        """
+        self._tx.execute(
+            f"UPDATE {self._state} SET {quote('bookmark')} = ? "
+            f"WHERE {equals(STATE_KEY)} AND {quote('load_id')} = ?",
+            (dump(noted), *key_of(state), state.load_id),
+        )
+
     # For people: `etl-assets state`
 
     def set_bookmark(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 COUNTED_AT_ONCE = 50
 NO_ROW = "1 = 0"
+_DATE_AS_TEXT = "____-__-__"
+"""What a text without a time of day is like, as a pattern of LIKE."""
 
 
 class PartitionRows:
@@ -134,6 +136,8 @@ class PartitionRows:
         """
         import pyarrow as pa
 
+        if self._tx.has_rows(self._table, f"{quote(column)} LIKE '{_DATE_AS_TEXT}'"):
+            return pa.date32()
         is_zoned = self._tx.has_rows(self._table, f"{quote(column)} LIKE '%+00:00'")
         return pa.timestamp("us", "UTC" if is_zoned else None)
 

@@ -25,7 +25,7 @@ from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import sweep
 from etl_assets.exceptions import ConcurrentSyncError, DestinationError, SplitOvertakenError
 from etl_assets.model.key_ranges import KeyRanges
-from etl_assets.model.load import Committed, Load
+from etl_assets.model.load import Committed, Load, SyncResult
 from etl_assets.model.stored import Bookmark, Column, StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import with_hash
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCAN_ROWS = 100_000
+STAGED_BYTES = "etl_assets/bytes"
+"""What a range's row says of the size of its rows, in the place of a bookmark."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class SplitPlan:
         begins_from: The load id of the state row at that time.
         planned_at: When it was planned.
         tables: The staging table of each range.
+        staged_bytes: The size of the rows of all ranges; None unless each range has told it.
     """
 
     load_id: str
@@ -56,6 +59,7 @@ class SplitPlan:
     begins_from: str | None
     planned_at: datetime
     tables: Sequence[TableName]
+    staged_bytes: int | None = None
 
     def partition(self, number: int) -> str:
         """Return the partition under which a range's state row is kept."""
@@ -117,6 +121,25 @@ def planned_split(
     """
     with database.transaction() as tx:
         return _planned(database.ledger(tx), source, stream, load_id)[0]
+
+
+def note_staged(
+    database: DatabaseDestination, stream: Stream, partition: str, result: SyncResult
+) -> None:
+    """Write down the size of what a range has staged, for the event of the whole load.
+
+    Args:
+        database: The destination.
+        stream: The whole stream.
+        partition: That of the range's state row.
+        result: Of the range.
+    """
+    with database.transaction() as tx:
+        ledger = database.ledger(tx)
+        for row in ledger.splits(result.source, stream):
+            # It may be gone, or another attempt's.
+            if (row.partition, row.load_id) == (partition, result.load_id):
+                ledger.note(row, {STAGED_BYTES: result.bytes_loaded})
 
 
 def publish_split(database: DatabaseDestination, load: Load) -> tuple[SplitPlan, Committed]:
@@ -268,8 +291,15 @@ def _planned(
         begins_from=found.bookmark["begins_from"],
         planned_at=found.committed_at,
         tables=[state.table for state in states],
+        staged_bytes=_staged_bytes(states),
     )
     return plan, states
+
+
+def _staged_bytes(states: Sequence[StreamState]) -> int | None:
+    sizes = [(state.bookmark or {}).get(STAGED_BYTES) for state in states]
+    known = [size for size in sizes if isinstance(size, int)]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def _counted(tx: Transaction, load: Load, state: StreamState) -> int:

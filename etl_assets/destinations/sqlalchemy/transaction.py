@@ -36,6 +36,13 @@ _ROLLS_BACK_TABLES = frozenset(
     {"postgresql", "sqlite", "mssql", "duckdb", "redshift", "cockroachdb"}
 )
 """Dialects whose databases roll back a change of tables."""
+_FIRST_ROW = {
+    **dict.fromkeys(
+        ("sqlite", "postgresql", "mysql", "mariadb", "duckdb", "redshift", "cockroachdb"), "LIMIT 1"
+    ),
+    "oracle": "FETCH FIRST 1 ROWS ONLY",
+}
+"""How a query ends of which one row is enough. Each database has another word for it, or none."""
 _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
 
 
@@ -51,7 +58,6 @@ class AlchemyTransaction(SqlRows):
     """
 
     rows_at_once = 1000
-    first_row = ""  # each database has another word for it
 
     def __init__(self, connection: "sa.Connection", own_columns: Sequence[str] = ()) -> None:
         import sqlalchemy as sa
@@ -60,6 +66,7 @@ class AlchemyTransaction(SqlRows):
         self._own_columns = frozenset(own_columns)
         self._dialect = connection.dialect
         self.signs_zeros = connection.dialect.name not in _WITHOUT_NEGATIVE_ZERO
+        self.first_row = _FIRST_ROW.get(connection.dialect.name, "")
         self._together = connection.dialect.name in _ROLLS_BACK_TABLES
         self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
         self.ledger_types = LedgerTypes(
@@ -155,6 +162,12 @@ class AlchemyTransaction(SqlRows):
     @override
     def type_name(self, type_: "pa.DataType") -> str:
         return self._ddl(self._type(type_))
+
+    @override
+    def keeps_as_text(self, type_: "pa.DataType") -> bool:
+        import pyarrow as pa
+
+        return bool(pa.types.is_string(self.stored_type(type_)))
 
     def _type(self, type_: "pa.DataType") -> "sa.types.TypeEngine[Any]":
         import pyarrow as pa

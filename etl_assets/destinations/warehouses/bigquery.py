@@ -40,6 +40,8 @@ from etl_assets.secrets.references import resolve
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_ESCAPED = re.compile(r"['\\\r\n]")
+"""What stands in a text of SQL in another way than in others."""
 _API_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 
@@ -242,6 +244,13 @@ class BigQueryTransaction(WarehouseTransaction):
     def spelled(self, name: str) -> str:
         escaped = name.replace("\\", "\\\\").replace("`", "\\`")
         return f"`{escaped}`"
+
+    @override
+    def text_literal(self, value: str) -> str:
+        # A quote is not doubled here, and a line does not end within a text.
+        if not _ESCAPED.search(value):
+            return super().text_literal(value)
+        return f"CAST(FROM_HEX('{value.encode().hex()}') AS STRING)"
 
     @override
     def decimal(self, precision: int, scale: int) -> str | None:

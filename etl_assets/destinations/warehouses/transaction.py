@@ -103,6 +103,11 @@ class WarehouseTransaction(WarehouseEngine):
         self.now = datetime.now(UTC)
         self.begun = False
 
+    @override
+    def text_literal(self, value: str) -> str:
+        # There, a backslash in a text begins an escape.
+        return super().text_literal(value.replace("\\", "\\\\"))
+
     # The transaction itself
 
     @override

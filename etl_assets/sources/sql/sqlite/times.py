@@ -222,7 +222,7 @@ class _Canonical:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise self._error(f"a {type(value).__name__} in a column of dates or times.", value)
+            raise self._error(f"{type(value).__name__} in a column of dates or times.", value)
         try:
             if self._kind == "date":
                 return self.write(to_date(value))
@@ -250,7 +250,14 @@ class _Canonical:
         return plain.isoformat(sep=" ", timespec="microseconds")
 
     def _error(self, message: str, value: object) -> DataError:
-        return DataError(message, stream=self._stream, field=self._field, value=value)
+        return DataError(
+            message,
+            stream=self._stream,
+            field=self._field,
+            value=value,
+            hint="Correct the value, leave its row out by a query of the source (queries={...}), "
+            "or choose another replication key.",
+        )
 
 
 def values_have_zone(snapshot: "Snapshot", column: Any, rows: int = 100) -> bool:
