@@ -476,9 +476,9 @@ def test_streams_are_asked_about_over_one_connection(
     made.run("CREATE TABLE empty_one (id integer PRIMARY KEY)")
     opened: list[float | None] = []
 
-    def counting(server: Any, *, timeout: float | None = None) -> Any:
+    def counting(server: Any, *, timeout: float | None = None, **options: Any) -> Any:
         opened.append(timeout)
-        return connected(server, timeout=timeout)
+        return connected(server, timeout=timeout, **options)
 
     monkeypatch.setattr("etl_assets.sources.sql.source.connected", counting)
     empty = Stream("empty_one", primary_key="id", replication_key="id")

@@ -24,6 +24,7 @@ from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_rediscovery import rediscovered
 from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
+from etl_assets.sources.sql.errors import DriverError
 from etl_assets.sources.sql.connection import Server, connected
 from tests.sources.sql_databases import KINDS, MYSQL, POSTGRES, Database, database, rows
 
@@ -233,7 +234,7 @@ def test_an_error_of_the_database_shows_no_value_of_a_row(postgres: Database) ->
     with pytest.raises(SourceError, match="22P02") as caught:
         rows(postgres.source(), Stream("v"))
     assert PASSWORD not in str(caught.value)
-    assert isinstance(caught.value.__cause__, sa.exc.DBAPIError)
+    assert isinstance(caught.value.__cause__, DriverError)
 
 
 def test_a_server_that_goes_away_during_the_read_can_be_tried_again(postgres: Database) -> None:

@@ -124,6 +124,15 @@ class DatabaseDestination(Destination):
         """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
         raise NotImplementedError(f"{type(self).__name__} must override transaction.")
 
+    def short_transaction(self, size: int = 0) -> AbstractContextManager[Transaction]:
+        """Open a transaction in which none of the user's code runs.
+
+        Args:
+            size: About how many bytes of rows are written.
+        """
+        del size
+        return self.transaction()
+
     def ledger(self, transaction: Transaction) -> Ledger:
         """Return the ledger in a transaction.
 
@@ -234,7 +243,7 @@ class DatabaseDestination(Destination):
             refuse_surrogates(table.name)
         if not self.exists():
             return Stored()
-        with self.transaction() as tx:
+        with self.short_transaction() as tx:
             ledger = self.ledger(tx)
             place = self._table(ledger, source, stream, table)
             return look_up(tx, ledger, source, stream, place, partition)
@@ -256,7 +265,7 @@ class DatabaseDestination(Destination):
             refuse_surrogates(name)
         if not self.exists():
             return StoredPartitions(Stored(), {})
-        with self.transaction() as tx:
+        with self.short_transaction() as tx:
             ledger = self.ledger(tx)
             place = self._table(ledger, source, stream, table)
             return look_up_partitions(tx, ledger, source, stream, place, names)
@@ -267,7 +276,7 @@ class DatabaseDestination(Destination):
         if not self.exists():
             return table
         # A damaged state row does not tell the table; it is an error when the sync begins.
-        with self.transaction() as tx, suppress(StateError):
+        with self.short_transaction() as tx, suppress(StateError):
             return self._table(self.ledger(tx), source, stream, table)
         return table
 
@@ -290,7 +299,7 @@ class DatabaseDestination(Destination):
         if not self.exists():
             return [Stored() for _ in streams]
         found = []
-        with self.transaction() as tx:
+        with self.short_transaction() as tx:
             ledger = self.ledger(tx)
             for stream, table in streams:
                 place = self._table(ledger, source, stream, table)
@@ -302,7 +311,7 @@ class DatabaseDestination(Destination):
         """Return what is known of a whole source."""
         if not self.exists():
             return StoredSource()
-        with self.transaction() as tx:
+        with self.short_transaction() as tx:
             return look_up_source(self.ledger(tx), source, partition)
 
     @override

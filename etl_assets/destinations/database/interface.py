@@ -35,6 +35,10 @@ class Database(Protocol):
         """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
         ...
 
+    def short_transaction(self, size: int = 0) -> AbstractContextManager[Transaction]:
+        """Open one in which none of the user's code runs, for so many bytes of rows."""
+        ...
+
     def ledger(self, transaction: Transaction) -> Ledger:
         """Return the ledger in a transaction."""
         ...

@@ -100,7 +100,7 @@ class DatabaseSession(Session):
         staged = self._staged[load.load_id]
         screen = staged.screen
         if screen is None:
-            with self._database.transaction() as tx:
+            with self._database.short_transaction() as tx:
                 shape = self._shape(tx, load)
             screen = staged.screen_by(shape, load)
         return screen.take(batch)
@@ -212,7 +212,8 @@ class DatabaseSession(Session):
         complete: bool,
         shared: SharedState | None,
     ) -> list[Committed]:
-        with self._database.transaction() as tx:
+        size = sum(self._staged[load_id].rows.bytes for load_id in bookmarks)
+        with self._database.short_transaction(size) as tx:
             ledger = self._database.ledger(tx)
             ledger.create()
             committed = self._publish_all(tx, ledger, bookmarks, complete=complete)

@@ -11,10 +11,10 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, Field
 from typing_extensions import override
@@ -23,6 +23,7 @@ from etl_assets.destinations.database.destination import STAGING, DatabaseDestin
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.options import DatabaseOptions, FileOptions, PathOption
 from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.destinations.duckdb import attached
 from etl_assets.destinations.duckdb.transaction import DuckDBTransaction, sql_names_only
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
 from etl_assets.model.stored import TableName
@@ -35,12 +36,16 @@ from etl_assets.secrets.url import revealed, secret_url
 if TYPE_CHECKING:
     import duckdb
 
+_Opened = TypeVar("_Opened")
+
 MEMORY = ":memory:"
 MOTHERDUCK = ("md:", "motherduck:")
 _TAKEN = {"main", "system", "temp"}
 """Names of DuckDB's own databases: a file of such a name gets another."""
 HEADER_BYTES = 12 * 1024
 BEING_MADE_SECONDS = 10.0
+MOST_STAGED_BYTES = 8 * 2**20
+"""More rows are worth an instance with several threads."""
 OPEN_HERE_SECONDS = 2.0
 """How long a connection of this process with other settings is waited for."""
 _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
@@ -161,6 +166,27 @@ class DuckDBDestination(DatabaseDestination):
                 raise
             self._commit(connection)
 
+    @override
+    @contextmanager
+    def short_transaction(self, size: int = 0) -> Iterator[DuckDBTransaction]:
+        """Open the file exclusively for one short transaction, by an instance that is kept."""
+        path = self.path
+        is_small = self.is_file and not self.options.settings and size <= MOST_STAGED_BYTES
+        if not is_small or not attached.can_attach(path):
+            with self.transaction() as tx:
+                yield tx
+            return
+        with _in_process[str(Path(path).absolute())]:
+            connection = self._retried(lambda: attached.attach(path))
+            if connection is not None:
+                with attached.detaching(connection, path):
+                    connection.begin()
+                    yield DuckDBTransaction(connection, is_attached=True)
+                    self._commit(connection)
+                return
+        with self.transaction() as tx:
+            yield tx
+
     @property
     def _limits_memory(self) -> bool:
         return self.is_file and not {"memory_limit", "max_memory"} & self.options.settings.keys()
@@ -191,17 +217,26 @@ class DuckDBDestination(DatabaseDestination):
                 that process.
             UnavailableError: The file cannot be opened.
         """
-        import duckdb
-
-        path = self.path
         if self.is_file:
             self._folder()
         settings = self._settings()
+        return self._retried(lambda: self._open(self.path, settings))
+
+    def _retried(self, open_it: Callable[[], _Opened]) -> _Opened:
+        """Open the file; while somebody else holds it, again with growing pauses.
+
+        Raises:
+            BusyError: Somebody else held it for too long.
+            UnavailableError: It cannot be opened.
+        """
+        import duckdb
+
+        path = self.path
         deadline = time.monotonic() + self.options.lock_timeout
         pause = 0.02
         while True:
             try:
-                return self._open(path, settings)
+                return open_it()
             except duckdb.Error as error:
                 if _is_open_here(error):
                     # Somebody in this process has the file, and may keep it as long as that lives.

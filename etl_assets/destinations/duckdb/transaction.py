@@ -44,15 +44,21 @@ class DuckDBTransaction(SqlTransaction):
         connection: In a transaction.
         limits_memory: Insert under a memory limit of our own, because the database is a file and
             nobody has set a limit.
+        is_attached: The file is attached to an instance, which has another default database.
     """
 
     own_types = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
     insertion_order = "rowid"
 
     def __init__(
-        self, connection: "duckdb.DuckDBPyConnection", *, limits_memory: bool = False
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        *,
+        limits_memory: bool = False,
+        is_attached: bool = False,
     ) -> None:
         self._connection = connection
+        self._is_attached = is_attached
         self._limits_memory = limits_memory
         self._types: dict[TableName, dict[str, str]] = {}
         self._changed: set[TableName] = set()
@@ -107,6 +113,8 @@ class DuckDBTransaction(SqlTransaction):
             # is asked for on another connection: if the table is not there, that aborts the
             # transaction. (To look into DuckDB's catalog views would cost 15 ms.)
             with closing(self._connection.cursor()) as other:
+                if self._is_attached:
+                    other.execute(f"USE {quote(self._catalog)}")
                 known = self._types[table] = self._described(other, table)
         return known
 

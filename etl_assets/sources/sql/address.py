@@ -16,6 +16,8 @@ from etl_assets.secrets.url import SecretUrl, resolve_url
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from etl_assets.sources.sql.postgres.direct import Address
+
 DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 """The drivers this library's extras install, for a URL that names none."""
 
@@ -54,28 +56,37 @@ class Parts:
     database: Any = None
     query: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def values(self) -> dict[str, Any]:
+        """Return the parts of a server's address, references resolved.
+
+        Raises:
+            ConfigError: A reference has no value, or the port is no number.
+        """
+        names = ("host", "port", "user", "password", "database")
+        values = {name: resolve(getattr(self, name), name=name) for name in names}
+        port = values["port"]
+        try:
+            values["port"] = None if port is None else int(port)
+        except (TypeError, ValueError):
+            raise ConfigError(f"port is {port!r}, not a number.") from None
+        return values
+
     def url(self) -> "sa.URL":
         """Return the URL, references resolved."""
         import sqlalchemy as sa
 
-        def value(name: str) -> Any:
-            return resolve(getattr(self, name), name=name)
-
-        port, password = value("port"), value("password")
-        try:
-            number = None if port is None else int(port)
-        except (TypeError, ValueError):
-            raise ConfigError(f"port is {port!r}, not a number.") from None
+        values = self.values()
+        password = values["password"]
         if password is not None:
             password = SecretString(password)
         return sa.URL.create(
             self.dialect,
-            value("user"),
+            values["user"],
             password,
-            value("host"),
-            number,
-            value("database"),
-            value("query"),
+            values["host"],
+            values["port"],
+            values["database"],
+            resolve(self.query, name="query"),
         )
 
 
@@ -119,7 +130,7 @@ def looks_like_url(value: Any) -> bool:
     return (isinstance(value, str) and ":" in value) or hasattr(value, "drivername")
 
 
-def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
+def verified_tls(url: "sa.URL | Address", args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments with which the driver encrypts, and checks whom it talks to.
 
     It checks the server's certificate and name. There are no arguments where the server is on this
@@ -141,7 +152,7 @@ def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
     return {"ssl_mode": "VERIFY_IDENTITY"} if driver == "mysqldb" else {}
 
 
-def _is_local(url: "sa.URL", args: Mapping[str, Any], backend: str) -> bool:
+def _is_local(url: "sa.URL | Address", args: Mapping[str, Any], backend: str) -> bool:
     """Return whether the server, by each name that the driver may prefer, is this machine."""
     if {"unix_socket", "read_default_file"} & {*args, *url.query}:
         return True

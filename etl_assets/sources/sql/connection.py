@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -15,13 +17,17 @@ from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import SecretUrl
+from etl_assets.sources.sql import core
 from etl_assets.sources.sql.address import parse_url, verified_tls
 from etl_assets.sources.sql.clock import Clock
 from etl_assets.sources.sql.duckdb.file import read_only, with_reflection
 from etl_assets.sources.sql.errors import as_database_errors, translated
+from etl_assets.sources.sql.postgres import direct
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+    from etl_assets.sources.sql.postgres.direct import Address
 
 CONNECT_SECONDS = 30
 """How long to wait for a server to answer, where neither URL nor `connect_args` say."""
@@ -65,8 +71,9 @@ class Snapshot:
     It sees the database as it was when the transaction began.
     """
 
-    def __init__(self, connection: "sa.Connection", clock: "Clock") -> None:
-        self.connection = connection
+    def __init__(self, connection: "sa.Connection | direct.Connection", clock: "Clock") -> None:
+        self.connection: Any = connection
+        self.is_direct = isinstance(connection, direct.Connection)
         self.dialect = connection.dialect.name
         self.failures: list[DataError] = []
         """Errors of our own functions that SQLite called: its driver only says that one failed."""
@@ -76,14 +83,39 @@ class Snapshot:
         self._clock = clock
         self.statement_seconds: float | None = None
 
-    def begin_after(self, sql: str) -> "sa.Row[Any] | None":
+    @property
+    def core(self) -> Any:
+        """What statements are made of: SQLAlchemy, or our own part of it."""
+        if self.is_direct:
+            return core
+        import sqlalchemy
+
+        return sqlalchemy
+
+    def take_sqlalchemy(self) -> None:
+        """Go on with SQLAlchemy over the same connection, in a new snapshot."""
+        import sqlalchemy as sa
+
+        self.connection.rollback()
+        driver = self.connection.driver_connection
+        engine = sa.create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: driver,
+            poolclass=sa.NullPool,
+            hide_parameters=True,
+        )
+        self.connection = engine.connect()
+        self.is_direct = False
+        _begin(self, self.statement_seconds)
+
+    def begin_after(self, sql: str) -> Sequence[Any] | None:
         """Run a statement in its own transaction, then begin the snapshot anew.
 
         Returns the statement's first row, or None. What a transaction has committed before the
         statement ran is in the snapshot.
         """
         self.connection.rollback()
-        row = self.connection.exec_driver_sql(sql).first()
+        row: Sequence[Any] | None = self.connection.exec_driver_sql(sql).first()
         self.connection.rollback()
         _begin(self, self.statement_seconds)
         return row
@@ -126,43 +158,62 @@ class Snapshot:
 
 
 @contextmanager
-def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snapshot]:
+def connected(
+    server: Server, *, timeout: float | None = None, plainly: bool = False
+) -> Iterator[Snapshot]:
     """Open one connection in one read-only snapshot, and close it whatever happens.
 
     Args:
         server: Where to.
         timeout: Seconds a statement may take, instead of the server's own option.
+        plainly: Do without SQLAlchemy if the database is PostgreSQL with its usual driver. Its
+            statements are then made of `core`, and nothing can be reflected.
 
     Raises:
         ConfigError: The URL is wrong, or its driver is not installed.
         ConnectError: The database cannot be reached, does not exist, or does not let us in.
     """
     seconds = server.statement_timeout if timeout is None else timeout
+    connect_seconds = server.connect_timeout if timeout is None else timeout
     clock = Clock(seconds)
-    engine = _engine(server, server.connect_timeout if timeout is None else timeout, clock)
-    where = f"source {server.source!r} ({SecretUrl(engine.url)})"
-    try:
-        connection = _connect(engine, where, server.retries if timeout is None else 0)
+    with _line(server, connect_seconds, clock, plainly=plainly) as (url, connect):
+        where = f"source {server.source!r} ({SecretUrl(url)})"
+        connection = _connect(connect, where, server.retries if timeout is None else 0)
+        snapshot = Snapshot(connection, clock)
         try:
-            snapshot = Snapshot(connection, clock)
             snapshot.statement_seconds = seconds
             with translated(where, phase="connecting"):
                 _begin(snapshot, seconds)
             with translated(where, phase="reading", failures=snapshot.failures):
                 yield snapshot
         finally:
-            _close(connection)
+            _close(snapshot.connection)
+
+
+@contextmanager
+def _line(
+    server: Server, connect_seconds: float | None, clock: Clock, *, plainly: bool
+) -> Iterator[tuple[Any, Callable[[], Any]]]:
+    """Yield the address of a server, and what connects to it."""
+    address = direct.direct_address(server.url, server.source) if plainly else None
+    if address is not None and find_spec("psycopg") is not None:
+        args = address.arguments() | _arguments(server, address, connect_seconds)
+        yield address, partial(direct.connect, args)
+        return
+    engine = _engine(server, connect_seconds, clock)
+    try:
+        yield engine.url, engine.connect
     finally:
         engine.dispose()
 
 
-def _connect(engine: "sa.Engine", where: str, retries: int) -> "sa.Connection":
+def _connect(connect: Callable[[], Any], where: str, retries: int) -> Any:
     """Connect; to a server that cannot be reached at the moment, again after a pause."""
     pause = FIRST_PAUSE
     while True:
         try:
             with translated(where, phase="connecting"):
-                return engine.connect()
+                return connect()
         except UnavailableError:
             if not retries:
                 raise
@@ -171,7 +222,10 @@ def _connect(engine: "sa.Engine", where: str, retries: int) -> "sa.Connection":
             pause *= 3
 
 
-def _close(connection: "sa.Connection") -> None:
+def _close(connection: Any) -> None:
+    if isinstance(connection, direct.Connection):
+        connection.close()
+        return
     import sqlalchemy as sa
 
     # Nothing was written, and the result is complete or not wanted: a failure here would hide the
@@ -212,7 +266,9 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
     return engine
 
 
-def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> dict[str, Any]:
+def _arguments(
+    server: Server, url: "sa.URL | Address", connect_seconds: float | None
+) -> dict[str, Any]:
     """Return what the driver is told beside the URL."""
     args: dict[str, Any] = dict(
         resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}")

@@ -225,8 +225,7 @@ class Cursor:
 
         With `strictly` it is after the key.
         """
-        import sqlalchemy as sa
-
+        sa = self.snapshot.core
         bound = [key.bind(value) for key, value in zip(self.keys, values, strict=True)]
         alternatives = []
         for i, key in enumerate(self.keys):
@@ -255,8 +254,7 @@ class Cursor:
 
     def known(self) -> "Condition":
         """Return the condition that no part of the key is NULL."""
-        import sqlalchemy as sa
-
+        sa = self.snapshot.core
         return sa.and_(*(column.expression.is_not(None) for column in self.columns))
 
     def order(self) -> "list[Expression]":
@@ -265,13 +263,13 @@ class Cursor:
 
     def maximum(self, where: "Sequence[Condition]" = ()) -> list[Any] | None:
         """Return the largest key as typed values, or None if there is none."""
-        import sqlalchemy as sa
-
+        sa = self.snapshot.core
         dialect = self.snapshot.dialect
         shown = [column.type.expression(column.expression, dialect) for column in self.columns]
         statement = sa.select(*(one.label(f"k{i}") for i, one in enumerate(shown)))
         statement = (
-            statement.where(self.known(), *where)
+            statement.select_from(self.table.clause)
+            .where(self.known(), *where)
             .order_by(*(one.desc() for one in self.order()))
             .limit(1)
         )
@@ -303,10 +301,9 @@ class Cursor:
         Raises:
             BookmarkError: Names both values.
         """
-        import sqlalchemy as sa
-
         if self.bookmark is None:
             return
+        sa = self.snapshot.core
         any_row: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self.table.clause)
         at_or_after = any_row.where(self.reaches(self.bookmark)).limit(1)
         if self.snapshot.connection.execute(at_or_after).first() is not None:
@@ -324,8 +321,7 @@ class Cursor:
 
     def nulls(self, where: "Sequence[Condition]") -> dict[str, int]:
         """Count the rows with a NULL in the key, by column; columns that have none are left out."""
-        import sqlalchemy as sa
-
+        sa = self.snapshot.core
         columns = [column for column in self.columns if column.nullable]
         if not columns:
             return {}
@@ -393,8 +389,7 @@ def comparable(
 
 def _bound(snapshot: "Snapshot", kind: str, value: Any) -> "Expression":
     """Bind a typed value with the SQL type of its kind."""
-    import sqlalchemy as sa
-
+    sa = snapshot.core
     if kind == "instant" and snapshot.is_mysql:
         value = value.astimezone(UTC).replace(tzinfo=None)  # the session's zone is UTC
     if kind == "uuid":
@@ -404,7 +399,7 @@ def _bound(snapshot: "Snapshot", kind: str, value: Any) -> "Expression":
         # Its integers are of any size, its decimals have 38 digits.
         return sa.literal(int(value), sa.types.NullType())
     wide = kind == "integer" and not -BIGGEST_INT64 <= value <= BIGGEST_INT64
-    types: dict[str, sa.types.TypeEngine[Any]] = {
+    types: dict[str, Any] = {
         "integer": sa.Numeric() if wide else sa.BigInteger(),
         "decimal": sa.Numeric(),
         "number": sa.Numeric(),
@@ -419,8 +414,7 @@ def _bound(snapshot: "Snapshot", kind: str, value: Any) -> "Expression":
 
 
 def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
-    import sqlalchemy as sa
-
+    sa = snapshot.core
     if snapshot.is_mysql:
         as_unicode = sa.func.convert(
             column.expression.op("USING")(sa.literal_column("utf8mb4")), type_=sa.Text()

@@ -136,12 +136,20 @@ def postgres_column_types(
     for column, type_, category, modifier in snapshot.connection.execute(
         sa.text(_COLUMNS), {"name": name, "schema": schema}
     ):
-        precision, scale = _digits(int(modifier))
-        types[str(column)] = (
-            _postgres_type(str(type_), str(category), precision, scale),
-            str(type_),
-        )
+        found = postgres_type(str(type_), str(category), int(modifier))
+        types[str(column)] = (found, str(type_))
     return types
+
+
+def postgres_type(name: str, category: str, modifier: int) -> SqlType | None:
+    """Return how a column of a type of PostgreSQL's own is read; None for any other.
+
+    Args:
+        name: The type's.
+        category: Its category in the catalog.
+        modifier: What is said of it beside its name.
+    """
+    return _postgres_type(name, category, *_digits(modifier))
 
 
 def _digits(modifier: int) -> tuple[int | None, int | None]:

@@ -1,9 +1,10 @@
 """What a database driver's error means: ours, by what the caller can do about it."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from etl_assets.exceptions import (
     AuthenticationError,
@@ -16,9 +17,6 @@ from etl_assets.exceptions import (
 )
 from etl_assets.lost_connections import is_lost, sqlstate
 from etl_assets.redaction import redact
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 SHOWN_MESSAGE = 300
 
@@ -80,6 +78,32 @@ _HINTS = {
 _UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(?P<field>.*?)' with text", re.DOTALL)
 
 
+class DriverError(Exception):
+    """A driver's error, where the driver is used without SQLAlchemy.
+
+    Args:
+        orig: The error.
+        connection_invalidated: The connection is lost.
+    """
+
+    def __init__(self, orig: Exception, *, connection_invalidated: bool) -> None:
+        super().__init__(str(orig))
+        self.orig = orig
+        self.connection_invalidated = connection_invalidated
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of a driver's errors: our own, and SQLAlchemy's if it is imported."""
+    alchemy = sys.modules.get("sqlalchemy.exc")
+    return (DriverError,) if alchemy is None else (DriverError, alchemy.DBAPIError)
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of all errors of a database: a driver's, and SQLAlchemy's own."""
+    alchemy = sys.modules.get("sqlalchemy.exc")
+    return (DriverError,) if alchemy is None else (DriverError, alchemy.SQLAlchemyError)
+
+
 @contextmanager
 def translated(
     where: str,
@@ -99,59 +123,71 @@ def translated(
         fields: The columns' names by their labels in the statement.
         stream: The stream that is read, if it is one.
     """
-    import sqlalchemy as sa
-
     try:
         yield
     except EtlAssetsError:
         raise
-    except sa.exc.DBAPIError as error:
+    except driver_errors() as error:
+        of_driver: Any = error
         if failures:
             raise failures[0] from error
-        undecodable = _UNDECODABLE.search(_message(error.orig))
+        undecodable = _UNDECODABLE.search(_message(of_driver.orig))
         if undecodable and stream:
             field = (fields or {}).get(undecodable["field"], undecodable["field"])
             raise DataError(
                 "is not UTF-8 text.", stream=stream, field=field, value="(bytes)"
             ) from error
-        raise _translate(error, where, phase, stream) from error
-    except (sa.exc.PendingRollbackError, sa.exc.DisconnectionError, sa.exc.TimeoutError) as error:
+        raise _translate(of_driver, where, phase, stream) from error
+    except Exception as error:
+        own = _of_sqlalchemy(error, where, phase, stream)
+        if own is None:
+            raise
+        raise own from error
+
+
+def _of_sqlalchemy(
+    error: Exception, where: str, phase: str, stream: str | None
+) -> EtlAssetsError | None:
+    """Return what an error of SQLAlchemy's own means; None for any other."""
+    alchemy = sys.modules.get("sqlalchemy.exc")
+    if alchemy is None or not isinstance(error, alchemy.SQLAlchemyError):
+        return None
+    lost = (alchemy.PendingRollbackError, alchemy.DisconnectionError, alchemy.TimeoutError)
+    if isinstance(error, lost):
         # An error before this one, which somebody has caught, has shown that the connection is
         # lost.
         told = f"stream {stream!r} of {where}" if stream else where
         text = f"{told}: {phase} failed: the connection was lost ({type(error).__name__})"
-        raise UnavailableError(text, hint=_HINTS["away"], stream=stream) from error
-    except sa.exc.SQLAlchemyError as error:
-        raise ConfigError(
-            f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream
-        ) from error
+        return UnavailableError(text, hint=_HINTS["away"], stream=stream)
+    text = f"{where}: {type(error).__name__}: {redact(str(error))}"
+    return ConfigError(text, stream=stream)
 
 
 @contextmanager
 def as_database_errors(
     kind: type[Exception], *, broken: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
-    """Give a driver's errors the form in which SQLAlchemy raises them.
-
-    For where the driver is used without SQLAlchemy.
+    """Raise a driver's errors as `DriverError`, for where it is used without SQLAlchemy.
 
     Args:
         kind: The driver's class of errors.
         broken: Tells whether its connection is lost.
     """
-    import sqlalchemy as sa
-
     try:
         yield
     except kind as error:
-        raise sa.exc.DBAPIError(
-            None, None, error, hide_parameters=True, connection_invalidated=broken()
-        ) from error
+        raise DriverError(error, connection_invalidated=broken()) from error
 
 
-def _translate(
-    error: "sa.exc.DBAPIError", where: str, phase: str, stream: str | None
-) -> EtlAssetsError:
+def _translate(error: Any, where: str, phase: str, stream: str | None) -> EtlAssetsError:
+    """Return what a driver's error means.
+
+    Args:
+        error: A `DriverError`, or a `DBAPIError` of SQLAlchemy, which has the same attributes.
+        where: The source, for the message.
+        phase: `connecting` or `reading`.
+        stream: The stream that is read, if it is one.
+    """
     original: Any = error.orig
     state = sqlstate(original)
     message = _message(original)

@@ -33,8 +33,6 @@ def row_estimates(
         schema: None for the default schema.
         name: Only this table.
     """
-    import sqlalchemy as sa
-
     kind = "mysql" if snapshot.is_mysql else snapshot.dialect
     if kind not in _ESTIMATES:
         return {}
@@ -42,7 +40,8 @@ def row_estimates(
     if name is not None:
         sql, values = sql + _ESTIMATE_OF[kind], {**values, "name": name}
     return {
-        str(table): int(rows) for table, rows in snapshot.connection.execute(sa.text(sql), values)
+        str(table): int(rows)
+        for table, rows in snapshot.connection.execute(snapshot.core.text(sql), values)
     }
 
 
@@ -51,6 +50,8 @@ def row_estimate(snapshot: "Snapshot", table: SqlTable) -> int | None:
 
     None where the server has no such number, as of a view or a query.
     """
+    if snapshot.is_direct:
+        return table.estimate
     import sqlalchemy as sa
 
     if not isinstance(table.clause, sa.TableClause):

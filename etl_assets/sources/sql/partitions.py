@@ -43,8 +43,7 @@ class PartitionFilter:
 
     def condition(self) -> "SqlCondition":
         """Return the condition that a row is in one of the partitions."""
-        import sqlalchemy as sa
-
+        sa = self._query.snapshot.core
         return sa.or_(sa.false(), *map(self._alternative, self._partitions.joined))
 
     def refuse_nulls(self, filters: "Sequence[SqlCondition]") -> None:
@@ -58,12 +57,11 @@ class PartitionFilter:
         Raises:
             SourceError: There are some.
         """
-        import sqlalchemy as sa
-
         stream, snapshot = self._query.stream.name, self._query.snapshot
+        sa = snapshot.core
         for name, column in self._columns.items():
             is_null = column.expression.is_(None)
-            statement: sa.Select[Any] = sa.select(sa.literal_column("1"))
+            statement = sa.select(sa.literal_column("1"))
             statement = statement.select_from(self._query.table.clause)
             statement = statement.where(*filters, is_null).limit(1)
             if snapshot.connection.execute(statement).first() is not None:
@@ -75,23 +73,20 @@ class PartitionFilter:
                 )
 
     def _alternative(self, conditions: Mapping[str, Condition]) -> "SqlCondition":
-        import sqlalchemy as sa
-
+        sa = self._query.snapshot.core
         return sa.and_(*(self._met(name, one) for name, one in conditions.items()))
 
     def _met(self, name: str, condition: Condition) -> "SqlCondition":
         column = self._columns[name]
         if isinstance(condition, TimeWindow):
             return self._in_window(column, condition)
-        import sqlalchemy as sa
-
+        sa = self._query.snapshot.core
         return sa.or_(sa.false(), *(self._has(column, text) for text in sorted(condition)))
 
     def _in_window(self, column: SqlColumn, window: TimeWindow) -> "SqlCondition":
-        import sqlalchemy as sa
-
         start, end = window.bounds(self._time_type(column))
         query = self._query
+        sa = query.snapshot.core
         bounds = [query.typed_for(column, one, "the partition's") for one in (start, end)]
         key = comparable(query.snapshot, column, stream=query.stream.name, against=bounds)
         first, last = map(key.bind, bounds)
@@ -123,7 +118,6 @@ class PartitionFilter:
 
     def _has(self, column: SqlColumn, text: str) -> "SqlCondition":
         import pyarrow as pa
-        import sqlalchemy as sa
 
         query = self._query
         types = {"integer": pa.int64(), "boolean": pa.bool_(), "text": pa.string()}
@@ -135,4 +129,4 @@ class PartitionFilter:
                 hint="Name a column of such a type.",
             )
         values = values_of(frozenset({text}), type_, column.name, query.stream.name)
-        return query.equals(column.name, values[0]) if values else sa.false()
+        return query.equals(column.name, values[0]) if values else query.snapshot.core.false()

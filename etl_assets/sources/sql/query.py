@@ -15,8 +15,6 @@ from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
 from etl_assets.sources.sql.words import START, QueryWords
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from etl_assets.sources.sql.connection import Snapshot
     from etl_assets.sources.sql.types import Condition, Expression
 
@@ -100,8 +98,7 @@ class Query:
         """Return the conditions on the rows."""
         if self.cursor is None:
             return self._conditions
-        import sqlalchemy as sa
-
+        sa = self.snapshot.core
         condition: Condition = sa.and_(self.cursor.known(), *self._between(self.cursor))
         if self.rules.on_null_cursor == "include":
             condition = sa.or_(condition, sa.not_(self.cursor.known()))
@@ -147,9 +144,7 @@ class Query:
             return []
         last = self._shifted(largest, self.rules.lag, "lag")
         if last is None:
-            import sqlalchemy as sa
-
-            return [sa.false()]
+            return [self.snapshot.core.false()]
         return [cursor.before_first(last, inclusive=True)]
 
     def _shifted(self, key: Sequence[Any], span: Span, option: str) -> Any:
@@ -183,8 +178,7 @@ class Query:
         ]
 
     def _by_replication_key(self, cursor: Cursor) -> "list[Expression]":
-        import sqlalchemy as sa
-
+        sa = self.snapshot.core
         order = cursor.order()
         if self.rules.on_null_cursor == "include":
             order = [sa.case((cursor.known(), 0), else_=1), *order]  # NULL comes last
@@ -205,14 +199,14 @@ class Query:
         self,
         columns: Sequence[SqlColumn],
         shown_as: "Callable[[SqlColumn], Expression] | None" = None,
-    ) -> "sa.Select[Any]":
+    ) -> Any:
         """Return the statement that reads these columns.
 
         Args:
             columns: Which.
             shown_as: Gives what is selected for a column, where it is not what a driver is to give.
         """
-        import sqlalchemy as sa
+        sa = self.snapshot.core
 
         def as_read(column: SqlColumn) -> "Expression":
             return column.type.expression(column.expression, self.snapshot.dialect)
@@ -233,8 +227,7 @@ class Query:
 
     def count(self) -> int:
         """Count the rows."""
-        import sqlalchemy as sa
-
+        sa = self.snapshot.core
         statement = sa.select(sa.func.count()).select_from(self.table.clause).where(*self.where())
         found = int(self.snapshot.connection.execute(statement).scalar_one())
         rows = max(found - (self.offset or 0), 0)

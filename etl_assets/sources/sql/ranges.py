@@ -46,9 +46,11 @@ def split(
     """
     key = _key(snapshot, table, stream)
     shown = key.column.type.expression(key.column.expression, snapshot.dialect)
-    found = _spans(snapshot, shown, where, parts) if key.column.type.kind == "integer" else None
+    found = None
+    if key.column.type.kind == "integer":
+        found = _spans(snapshot, table, shown, where, parts)
     if found is None:
-        found = _equal_counts(snapshot, key, shown, where, parts)
+        found = _equal_counts(snapshot, table, key, shown, where, parts)
     bounds = [None, *dict.fromkeys(json_value(value) for value in found), None]
     pairs = ({FROM: start, BEFORE: end} for start, end in pairwise(bounds))
     return [{word: value for word, value in pair.items() if value is not None} for pair in pairs]
@@ -60,8 +62,7 @@ def within(snapshot: "Snapshot", table: SqlTable, stream: Stream, given: Any) ->
     Raises:
         ConfigError: It is no range of this stream's key.
     """
-    import sqlalchemy as sa
-
+    sa = snapshot.core
     if not isinstance(given, Mapping) or not given.keys() <= {FROM, BEFORE}:
         raise _no_range(stream, given)
     key = _key(snapshot, table, stream)
@@ -105,15 +106,16 @@ def _key(snapshot: "Snapshot", table: SqlTable, stream: Stream) -> Comparable:
     return comparable(snapshot, column, stream=stream.name)
 
 
-def _spans(snapshot: "Snapshot", shown: Any, where: Sequence[Any], parts: int) -> list[int] | None:
+def _spans(
+    snapshot: "Snapshot", table: SqlTable, shown: Any, where: Sequence[Any], parts: int
+) -> list[int] | None:
     """Return equal spans between the smallest and the largest integer.
 
     None where one of them is none (in SQLite).
     """
-    import sqlalchemy as sa
-
+    sa = snapshot.core
     smallest, largest = snapshot.connection.execute(
-        sa.select(sa.func.min(shown), sa.func.max(shown)).where(*where)
+        sa.select(sa.func.min(shown), sa.func.max(shown)).select_from(table.clause).where(*where)
     ).one()
     if smallest is None:
         return []
@@ -129,14 +131,20 @@ def _spans(snapshot: "Snapshot", shown: Any, where: Sequence[Any], parts: int) -
 
 
 def _equal_counts(
-    snapshot: "Snapshot", key: Comparable, shown: Any, where: Sequence[Any], parts: int
+    snapshot: "Snapshot",
+    table: SqlTable,
+    key: Comparable,
+    shown: Any,
+    where: Sequence[Any],
+    parts: int,
 ) -> list[Any]:
-    import sqlalchemy as sa
-
+    sa = snapshot.core
     conditions = [*where, key.column.expression.is_not(None)]
-    counted = sa.select(sa.func.count(key.column.expression)).where(*conditions)
+    counted = sa.select(sa.func.count(key.column.expression)).select_from(table.clause)
+    counted = counted.where(*conditions)
     rows = int(snapshot.connection.execute(counted).scalar_one())
-    keys = sa.select(shown.label("k0")).where(*conditions).order_by(key.expression).limit(1)
+    keys = sa.select(shown.label("k0")).select_from(table.clause)
+    keys = keys.where(*conditions).order_by(key.expression).limit(1)
     places = sorted({rows * i // parts for i in range(1, parts)} - {0})
     bounds = []
     for at in places:

@@ -54,12 +54,21 @@ class SqlColumn:
 
 @dataclass(frozen=True)
 class SqlTable:
-    """A table or view as it is in the snapshot."""
+    """A table or view as it is in the snapshot.
+
+    Args:
+        name: Its name.
+        schema: None for the connection's default.
+        clause: What a statement selects from: of SQLAlchemy, or of `core`.
+        columns: By their names.
+        estimate: About how many rows it has, where the same question told it.
+    """
 
     name: str
     schema: str | None
-    clause: "sa.FromClause"
+    clause: Any
     columns: Mapping[str, SqlColumn]
+    estimate: int | None = None
 
     def column(self, name: str, *, stream: str, role: str) -> SqlColumn:
         """Return a column.

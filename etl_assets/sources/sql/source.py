@@ -22,9 +22,10 @@ from etl_assets.sources.sql.capped import capped, refuse_beyond
 from etl_assets.sources.sql.connection import Server, Snapshot, connected
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.discovery import discovered, stream_of_query
-from etl_assets.sources.sql.errors import is_timeout, translated
+from etl_assets.sources.sql.errors import database_errors, is_timeout, translated
 from etl_assets.sources.sql.estimates import row_estimate
 from etl_assets.sources.sql.options import Rules, check_types, check_url, check_values, names_in
+from etl_assets.sources.sql.postgres.columns import plain_table
 from etl_assets.sources.sql.postgres.fingerprint import fingerprint, reached
 from etl_assets.sources.sql.postgres.late import bound_of, remark_of
 from etl_assets.sources.sql.queries import table_of_query
@@ -255,7 +256,7 @@ class SqlSource(Source):
         answers: dict[Stream, bool | None] = dict.fromkeys(bookmarks)
         left = [stream for stream in bookmarks if stream.cursor or stream in loaded]
         while left:
-            with connected(self._server(), timeout=timeout) as snapshot:
+            with connected(self._server(), timeout=timeout, plainly=True) as snapshot:
                 while left:
                     stream = left.pop(0)
                     try:
@@ -326,7 +327,7 @@ class SqlSource(Source):
     def _asking(self, stream: Stream) -> Iterator[Snapshot]:
         with (
             naming_stream(stream.name),
-            connected(self._server()) as snapshot,
+            connected(self._server(), plainly=True) as snapshot,
             self._told(snapshot, stream),
         ):
             yield snapshot
@@ -379,18 +380,26 @@ class SqlSource(Source):
 
         That fails no read, since all rows are here already.
         """
-        import sqlalchemy as sa
-
         try:
             return self._fingerprint(snapshot, stream, bookmark, query)
-        except sa.exc.SQLAlchemyError:
+        except database_errors():
             return None
 
     def _table(self, snapshot: Snapshot, stream: Stream) -> SqlTable:
         sql = self.queries.get(stream.stream)
-        if sql is not None and not stream.namespace:
+        is_query = sql is not None and not stream.namespace
+        schema = _default_schema(self.schema)
+        if snapshot.is_direct:
+            table = None
+            if not is_query:
+                name = stream.table or stream.stream
+                table = plain_table(snapshot, name, stream.namespace or schema)
+            if table is not None:
+                return table
+            snapshot.take_sqlalchemy()
+        if sql is not None and is_query:
             return table_of_query(snapshot, stream.stream, sql)
-        return table_of(snapshot, stream, _default_schema(self.schema))
+        return table_of(snapshot, stream, schema)
 
 
 def _schemas(schema: str | Sequence[str] | None, snapshot: Snapshot) -> Sequence[str | None]:
@@ -405,14 +414,13 @@ def _default_schema(schema: str | Sequence[str] | None) -> str | None:
 
 def _has_more(asked: Query) -> bool:
     """Return whether a stream with a cursor has rows behind the bookmark."""
-    import sqlalchemy as sa
-
+    sa = asked.snapshot.core
     cursor = asked.cursor
     assert cursor is not None  # noqa: S101 - only streams with a cursor are asked about
     conditions = [cursor.known(), *asked.lagging(cursor), *asked.settled(capped(asked))]
     if cursor.bookmark is not None:
         conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
-    statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
+    statement = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
     found = asked.snapshot.connection.execute(statement.where(*conditions).limit(1))
     return found.first() is not None
 

@@ -18,6 +18,7 @@ from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, json_type, merge_t
 from etl_assets.model.values.arrays import array_of, decimals_of, decimals_of_texts
 from etl_assets.model.values.columns import is_before_year_one, to_array
 from etl_assets.model.values.scalars import to_json
+from etl_assets.sources.sql import core
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,6 +56,18 @@ No JSON begins so.
 """
 
 
+def core_of(expression: Any) -> Any:
+    """Return the module whose functions make expressions that go with this one.
+
+    It is SQLAlchemy, or our own part of it.
+    """
+    if isinstance(expression, core.Element):
+        return core
+    import sqlalchemy
+
+    return sqlalchemy
+
+
 @dataclass(frozen=True)
 class SqlType:
     """How the values of one column are read.
@@ -71,8 +84,7 @@ class SqlType:
 
     def expression(self, column: "Expression", dialect: str) -> "Expression":
         """Return what is selected for a column, or for an expression of its type."""
-        import sqlalchemy as sa
-
+        sa = core_of(column)
         match self.how:
             case "text" if dialect == "postgresql":
                 return postgres_text(column, self.kind)
@@ -208,8 +220,7 @@ def postgres_text(column: "Expression", kind: Kind) -> "Expression":
     So do `psql`, COPY and arrays. A cast to text gives the same, except for types that have a cast
     of their own: that of `inet` adds `/32`.
     """
-    import sqlalchemy as sa
-
+    sa = core_of(column)
     if kind != "other":
         return sa.cast(column, sa.Text)
     # Of a row whose fields are all NULL, IS NULL says that there is none.

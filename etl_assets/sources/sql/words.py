@@ -235,8 +235,7 @@ def _is_after(one: Any, other: Any) -> bool:
 
 
 def _raw(snapshot: "Snapshot", value: str | bool) -> "Expression":  # noqa: FBT001 - a value
-    import sqlalchemy as sa
-
+    sa = snapshot.core
     if snapshot.dialect != "sqlite":
         return sa.literal(value)
     plain = int(value) if isinstance(value, bool) else value

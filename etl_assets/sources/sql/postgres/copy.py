@@ -25,7 +25,6 @@ from etl_assets.sources.sql.types import postgres_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import sqlalchemy as sa
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 HEADER_BYTES = 19
@@ -59,7 +58,7 @@ class Copied:
     def __init__(
         self,
         snapshot: Snapshot,
-        statement: "sa.Select[Any]",
+        statement: Any,
         columns: Sequence[SqlColumn],
         *,
         stream: str,
@@ -85,7 +84,7 @@ class Copied:
 
         Raises:
             DataError: A value cannot be read exactly.
-            sqlalchemy.exc.DBAPIError: The database failed.
+            DriverError: The database failed.
         """
         return self._received(lambda received: self._assembly(received).tables(self._batch_rows))
 
@@ -102,7 +101,7 @@ class Copied:
 
         Raises:
             DataError: A value cannot be read exactly.
-            sqlalchemy.exc.DBAPIError: The database failed.
+            DriverError: The database failed.
         """
 
         def made(received: "_Received") -> "Iterator[Encoded | pa.Table]":
@@ -146,8 +145,9 @@ class Copied:
         Give it.
         """
         run = self._snapshot.connection.exec_driver_sql
-        setting = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'"
-        milliseconds = int(run(setting).scalar_one())
+        setting = "CAST(pg_catalog.current_setting('statement_timeout') AS interval)"
+        asked = f"SELECT CAST(1000 * EXTRACT(epoch FROM {setting}) AS bigint)"
+        milliseconds = int(run(asked).scalar_one())
         run("SET LOCAL statement_timeout = 0")
         return milliseconds / 1000 or None
 
@@ -156,13 +156,15 @@ class Copied:
 
         A COPY takes no parameters, so psycopg puts the values in.
         """
+        if self._snapshot.is_direct:
+            return _copying(self._snapshot.connection.mogrified(self._statement))
         import psycopg
 
         compiled = self._statement.compile(dialect=self._snapshot.connection.dialect)
         select_sql = psycopg.ClientCursor(driver).mogrify(
             str(compiled), compiled.construct_params()
         )
-        return f"COPY ({select_sql}) TO STDOUT (FORMAT binary)".encode()
+        return _copying(select_sql)
 
     @staticmethod
     def _receive(received: "_Received") -> Callable[[int], RowChunk]:
@@ -189,6 +191,10 @@ class Copied:
         if not self._encodes:
             checked(array, stream=self._stream, field=field.column.name)
         return self._readers[index].read_texts(array) if as_text(field.column) else array
+
+
+def _copying(select_sql: str) -> bytes:
+    return f"COPY ({select_sql}) TO STDOUT (FORMAT binary)".encode()
 
 
 def _errors_of(driver: Any) -> AbstractContextManager[None]:

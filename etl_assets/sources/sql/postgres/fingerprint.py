@@ -17,6 +17,7 @@ from etl_assets.model.bookmarks.tracker import is_finite, plain
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.model.values.scalars import to_json
+from etl_assets.sources.sql.errors import driver_errors
 
 if TYPE_CHECKING:
     from etl_assets.sources.sql.connection import Snapshot
@@ -71,8 +72,6 @@ def fingerprint(
         rules: What else says how the stream is read; under other rules the same rows may be an
             error.
     """
-    import sqlalchemy as sa
-
     if snapshot.dialect != "postgresql" or not stream.cursor:
         return None
     values = plain(bookmark) or {}
@@ -84,7 +83,7 @@ def fingerprint(
         with snapshot.connection.begin_nested():
             columns = _columns(snapshot, table, stream.cursor)
             rows = _rows(snapshot, table, stream.cursor, values) if columns else []
-    except sa.exc.DBAPIError:
+    except driver_errors():
         if snapshot.connection.invalidated:
             raise  # nothing more can be asked over it
         return None  # the read itself will say what is wrong

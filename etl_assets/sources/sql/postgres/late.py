@@ -125,7 +125,8 @@ def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
     if row is None:
         return Bound(problem="a standby does not tell which transactions are open on its primary")
     aware = column.type.kind == "instant"
-    upto, beyond = (row.bound, row.beyond) if aware else (row.local_bound, row.local_beyond)
+    bound, local_bound, beyond_, local_beyond, is_long, is_hidden = row
+    upto, beyond = (bound, beyond_) if aware else (local_bound, local_beyond)
     if column.type.kind == "date":
         upto, beyond = upto.date(), beyond.date()
     if _any_beyond(snapshot, cursor, beyond):
@@ -137,13 +138,12 @@ def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
         "the role may not see other sessions' transactions, of which only the first "
         f"{YOUNG_SECONDS} s are waited for"
     )
-    return Bound(upto, hidden if row.hidden else "", bool(row.long))
+    return Bound(upto, hidden if is_hidden else "", bool(is_long))
 
 
 def _any_beyond(snapshot: "Snapshot", cursor: Cursor, value: datetime) -> bool:
-    import sqlalchemy as sa
-
+    sa = snapshot.core
     key = cursor.keys[0]
-    statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(cursor.table.clause)
+    statement = sa.select(sa.literal_column("1")).select_from(cursor.table.clause)
     beyond = statement.where(key.expression > key.bind(value)).limit(1)
     return snapshot.connection.execute(beyond).first() is not None

@@ -1,0 +1,135 @@
+"""A small file that is opened by an instance of DuckDB which this process keeps.
+
+To make an instance takes longer than a small load: 11 ms of CPU, of which opening the file is the
+smallest part. So an instance is kept, with no file, and a file is attached to it for one
+transaction and detached behind it. Other processes see no difference: the file is open, and locked,
+for as long as it is when it is opened by itself.
+
+Within this process there is one: while the file is attached, nobody else here can open it. So it is
+attached only where no other thread could want to, and only while none of the user's code runs.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl_assets.naming import quote
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_BYTES = 64 * 2**20
+"""A larger file is opened by itself: what is done in it may be worth several threads."""
+
+_OWN_NAMES = {"main", "memory", "system", "temp"}
+_OPEN_HERE = "Unique file handle conflict"
+"""What DuckDB says where another instance of this process has the file."""
+
+
+class _Instance:
+    """An instance without a file. It has one thread, this one, so that it survives a fork."""
+
+    def __init__(self, path: str) -> None:
+        import duckdb
+
+        self.pid = os.getpid()
+        self.path = path
+        # It is set once: what does not fit in memory goes where it goes for the file by itself.
+        self.connection = duckdb.connect(
+            config={"threads": 1, "temp_directory": f"{path}.tmp"},
+        )
+
+
+_kept: list[_Instance] = []
+"""The instance, if there is one. It is for the last file only: a process that loads into several in
+turns makes one for each turn."""
+
+
+def can_attach(path: str) -> bool:
+    """Return whether a file is small, and nobody else in this process could open it meanwhile."""
+    name = _name_of(path)
+    if not name or name.casefold() in _OWN_NAMES:
+        return False
+    if any(name in sys.modules for name in ("duckdb_engine", "ipykernel")):
+        return False  # engines and notebooks keep connections, and have threads
+    others = threading.enumerate()
+    if len(others) > 1 or others[0] is not threading.current_thread():
+        return False
+    try:
+        return 0 < Path(path).stat().st_size <= MOST_BYTES
+    except OSError:
+        return False
+
+
+def attach(path: str) -> "duckdb.DuckDBPyConnection | None":
+    """Open a file in the kept instance, as its current database.
+
+    Returns:
+        The connection, or None where another instance of this process has the file.
+
+    Raises:
+        duckdb.Error: It cannot be opened.
+    """
+    import duckdb
+
+    connection = _connection(path)
+    try:
+        connection.execute(f"ATTACH '{path.replace(chr(39), chr(39) * 2)}' AS {_quoted(path)}")
+        connection.execute(f"USE {_quoted(path)}")
+    except duckdb.Error as error:
+        discard()
+        if _OPEN_HERE in str(error):
+            return None
+        raise
+    except BaseException:
+        discard()
+        raise
+    return connection
+
+
+@contextmanager
+def detaching(connection: "duckdb.DuckDBPyConnection", path: str) -> Iterator[None]:
+    """Close the file at the end. After an exception the instance goes with it."""
+    try:
+        yield
+        connection.execute("USE memory")
+        connection.execute(f"DETACH {_quoted(path)}")
+    except BaseException:
+        discard()
+        raise
+
+
+def discard() -> None:
+    """Close the instance, and the file that is attached to it, if there is one."""
+    import duckdb
+
+    while _kept:
+        with suppress(duckdb.Error):
+            _kept.pop().connection.close()
+
+
+def _connection(path: str) -> "duckdb.DuckDBPyConnection":
+    if _kept and (_kept[0].path != path or _kept[0].pid != os.getpid()):
+        discard()
+    if not _kept:
+        from etl_assets.destinations.duckdb.transaction import sql_names_only
+
+        made = _Instance(path)
+        made.connection.execute("SET TimeZone = 'UTC'")
+        made.connection.execute("SET enable_progress_bar = false")
+        sql_names_only(made.connection)
+        _kept.append(made)
+    return _kept[0].connection
+
+
+def _name_of(path: str) -> str:
+    """Return what DuckDB calls the database of a file."""
+    return Path(path).name.partition(".")[0]
+
+
+def _quoted(path: str) -> str:
+    return quote(_name_of(path))
