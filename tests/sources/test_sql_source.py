@@ -24,8 +24,8 @@ from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_rediscovery import rediscovered
 from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
-from etl_assets.sources.sql.errors import DriverError
 from etl_assets.sources.sql.connection import Server, connected
+from etl_assets.sources.sql.errors import DriverError
 from tests.sources.sql_databases import KINDS, MYSQL, POSTGRES, Database, database, rows
 
 PASSWORD = "s3cret-of-the-shop"  # noqa: S105 - no one's

@@ -304,7 +304,7 @@ class Cursor:
         if self.bookmark is None:
             return
         sa = self.snapshot.core
-        any_row: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self.table.clause)
+        any_row = sa.select(sa.literal_column("1")).select_from(self.table.clause)
         at_or_after = any_row.where(self.reaches(self.bookmark)).limit(1)
         if self.snapshot.connection.execute(at_or_after).first() is not None:
             return

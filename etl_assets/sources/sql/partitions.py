@@ -4,7 +4,7 @@ They are conditions on its columns, which the database evaluates.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etl_assets.exceptions import SourceError
 from etl_assets.model.partitions import Condition, Partitions, TimeWindow, values_of

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
-    Expression = sa.ColumnElement[Any]
-    Condition = sa.ColumnElement[bool]
+    Expression = Any
+    """An expression of SQLAlchemy, or of `core`."""
+    Condition = Any
 
 Kind = Literal[
     "integer", "decimal", "number", "float", "boolean", "date", "timestamp", "instant", "time",

@@ -5,6 +5,7 @@ read needs. It is still asked where a column is of any other type, such as an ar
 one of an extension; the tests hold both to the same answer.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.sources.sql.core import CHAR, Declared, TableClause
@@ -77,7 +78,7 @@ def plain_table(snapshot: "Snapshot", name: str, schema: str | None) -> SqlTable
     clause = TableClause(name, [row[0] for row in rows], schema)
     columns = {}
     for column, *described, not_null, comment, is_collated, longest, _ in rows:
-        found = None if is_collated else _type(*described, longest)
+        found = None if is_collated else _type(described, longest)
         if found is None:
             return None
         type_, declared = found
@@ -87,21 +88,20 @@ def plain_table(snapshot: "Snapshot", name: str, schema: str | None) -> SqlTable
     return SqlTable(name, schema, clause, columns, estimate=rows[0][-1])
 
 
-def _type(  # noqa: PLR0913 - a row of the catalog
-    name: str,
-    typtype: str,
-    is_own: bool,  # noqa: FBT001
-    category: str,
-    shown: str,
-    modifier: int,
-    longest: int | None,
-) -> tuple[SqlType, Any] | None:
-    """Return how a column is read, and the type it is declared as; None where it is not plain."""
-    if typtype == _ENUM and longest:
+def _type(described: Sequence[Any], longest: int | None) -> tuple[SqlType, Any] | None:
+    """Return how a column is read, and the type it is declared as; None where it is not plain.
+
+    Args:
+        described: The type's name, its kind, whether it is PostgreSQL's own, its category, what it
+            is shown as, and its modifier.
+        longest: The characters of the longest label of an enum.
+    """
+    name, kind, is_own, category, shown, modifier = described
+    if kind == _ENUM and longest:
         import pyarrow as pa
 
         return SqlType("text", pa.string(), "text"), Declared(f"VARCHAR({longest})")
-    is_plain = typtype == _BASE and is_own and name in _DECLARED
+    is_plain = kind == _BASE and is_own and name in _DECLARED
     if not is_plain or (name == "bpchar" and modifier == _WITHOUT_LENGTH):
         return None
     type_ = postgres_type(name, category, modifier)

@@ -63,14 +63,14 @@ class Address:
 
     def arguments(self) -> dict[str, Any]:
         """Return what the driver is told."""
-        parts = {
+        parts: dict[str, Any] = {
             "host": self.host,
             "port": self.port,
             "user": self.username,
             "password": self.password,
             "dbname": self.database,
         }
-        return {word: value for word, value in parts.items() if value is not None} | self.query
+        return {word: value for word, value in parts.items() if value is not None} | {**self.query}
 
 
 def direct_address(value: Any, source: str) -> Address | None:
