@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import ConfigError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from etl_assets.connectors.names import (
         ConnectorMetadata,
         InstallType,
@@ -111,6 +112,8 @@ def registered(kind: Kind) -> Mapping[str, Registered]:
         name: Registered(name, f"etl_assets.{path}", "etl-assets")
         for name, path in _OWN[kind].items()
     }
+    from importlib.metadata import entry_points
+
     for point in entry_points(group=f"etl_assets.{kind}s"):
         one = Registered(point.name, point.value.partition("[")[0].strip(), _distribution(point))
         known = found.setdefault(point.name, one)
@@ -123,7 +126,7 @@ def registered(kind: Kind) -> Mapping[str, Registered]:
     return found
 
 
-def _distribution(point: EntryPoint) -> str:
+def _distribution(point: "EntryPoint") -> str:
     return point.dist.name if point.dist is not None else point.module
 
 

@@ -12,17 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ValidationError
 from typing_extensions import override
 
-from etl_assets.destinations.contract import Screen, as_rows, declared_shape, settled
-from etl_assets.destinations.database.rejected import Rejects
-from etl_assets.destinations.target.arguments import arguments_of
 from etl_assets.destinations.target.modes import DestinationModes
 from etl_assets.destinations.target.program import run_destination
-from etl_assets.destinations.target.rows import export_rows
 from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, InputError, UnsupportedWriteError
 from etl_assets.logs import Logger
-from etl_assets.model.batch import Batch, Encoding
-from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Capabilities, Committed, Load, Session
 from etl_assets.model.stored import (
     Bookmark,
@@ -32,7 +26,6 @@ from etl_assets.model.stored import (
     StreamState,
     TableName,
 )
-from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers
 from etl_assets.redaction import remember_config
 from etl_assets.registry import reach
@@ -40,6 +33,11 @@ from etl_assets.secrets.references import ResolvedConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from etl_assets.destinations.contract import Screen
+    from etl_assets.model.batch import Batch, Encoding
+    from etl_assets.model.events import StreamKey
+    from etl_assets.model.stream import Stream
 
 
 main = run_destination
@@ -113,6 +111,8 @@ class Destination(DestinationModes, DestinationVerbs):
         logger: logging.Logger | Logger | None = None,
         **options: Any,
     ) -> None:
+        from etl_assets.destinations.target.arguments import arguments_of
+
         if argument_parser is not None and not callable(
             getattr(argument_parser, "add_argument", None)
         ):
@@ -181,8 +181,10 @@ class Destination(DestinationModes, DestinationVerbs):
             f"{type(self).__name__} must override export_batch_data (stream {stream!r})."
         )
 
-    def export(self, batch: Batch, load: Load) -> None:
+    def export(self, batch: "Batch", load: Load) -> None:
         """Take a batch in columns (`batch.to_arrow(load.stream)`); by default, as rows."""
+        from etl_assets.destinations.target.rows import export_rows
+
         export_rows(self, batch, load)
 
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
@@ -190,7 +192,7 @@ class Destination(DestinationModes, DestinationVerbs):
         return _open_row_session(self, loads)
 
     def stored(
-        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+        self, source: str, stream: "Stream", *, table: TableName | None = None, partition: str = ""
     ) -> Stored:
         """Return what is known of a stream; nothing where no state is kept."""
         del source, stream, table, partition
@@ -199,7 +201,7 @@ class Destination(DestinationModes, DestinationVerbs):
     def stored_many(
         self,
         source: str,
-        streams: Sequence[tuple[Stream, TableName | None]],
+        streams: Sequence[tuple["Stream", TableName | None]],
         *,
         partition: str = "",
     ) -> list[Stored]:
@@ -214,7 +216,7 @@ class Destination(DestinationModes, DestinationVerbs):
         del source, partition
         return StoredSource()
 
-    def table_for(self, source: str, stream: Stream) -> TableName:
+    def table_for(self, source: str, stream: "Stream") -> TableName:
         """Return the default place of a stream, with normalised names.
 
         The schema is that of the source's name, the table that of the stream's alias or name.
@@ -225,7 +227,7 @@ class Destination(DestinationModes, DestinationVerbs):
             name = stream.stream_alias
         return TableName(_one(name, limit), _one(source, limit))
 
-    def tables_for(self, source: str, streams: Sequence[Stream]) -> dict[StreamKey, TableName]:
+    def tables_for(self, source: str, streams: Sequence["Stream"]) -> dict["StreamKey", TableName]:
         """Return the default place of each stream of a source, by its key (namespace, name).
 
         No two have the same. Of streams whose tables would have one name, that one keeps it whose
@@ -252,7 +254,7 @@ class Destination(DestinationModes, DestinationVerbs):
             tables[stream.key] = table
         return tables
 
-    def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
+    def settled_table(self, source: str, stream: "Stream", table: TableName) -> TableName:
         """Return the table that a stream has, where the destination knows better than its name."""
         del source, stream
         return table
@@ -292,7 +294,7 @@ class Destination(DestinationModes, DestinationVerbs):
         raise self._stateless()
 
     def stored_under(
-        self, source: str, streams: Collection[StreamKey], *, hashed: bool = False
+        self, source: str, streams: Collection["StreamKey"], *, hashed: bool = False
     ) -> str:
         """Return the name under which a script's source has its state here.
 
@@ -384,6 +386,8 @@ class RowSession(Session):
     """The session of a destination without transactions: every batch is exported as it comes."""
 
     def __init__(self, destination: Destination, loads: Sequence[Load]) -> None:
+        from etl_assets.destinations.database.rejected import Rejects
+
         self.encoding: Encoding = destination.capabilities.encoding
         self._destination = destination
         self._loads = {load.load_id: load for load in loads}
@@ -393,7 +397,9 @@ class RowSession(Session):
         self._connected = False
 
     @override
-    def screen(self, batch: Batch, load: Load) -> Batch:
+    def screen(self, batch: "Batch", load: Load) -> "Batch":
+        from etl_assets.destinations.contract import Screen, as_rows, declared_shape
+
         screen = self._screens.get(load.load_id)
         if screen is None:
             # What is there already, nobody can tell: what the stream declares is all that can be
@@ -404,7 +410,9 @@ class RowSession(Session):
         return as_rows(screened, load.stream) if self.encoding == "rows" else screened
 
     @override
-    def export(self, batch: Batch, load: Load) -> int:
+    def export(self, batch: "Batch", load: Load) -> int:
+        from etl_assets.destinations.contract import settled
+
         batch = settled(batch, self._rejects[load.load_id].add)
         if not len(batch):
             return 0
@@ -417,6 +425,8 @@ class RowSession(Session):
 
     @override
     def revise(self, load: Load) -> None:
+        from etl_assets.destinations.database.rejected import Rejects
+
         self._loads[load.load_id] = load
         self._rows.setdefault(load.load_id, 0)
         self._rejects.setdefault(load.load_id, Rejects(load))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import (
     ConfigError,
@@ -21,11 +21,8 @@ from etl_assets.exceptions import (
     naming_stream,
 )
 from etl_assets.faults import fault
-from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.bookmarks.given import GivenBookmark, given_bookmark
 from etl_assets.model.bookmarks.tracker import without_fingerprint
-from etl_assets.model.checks import LoadCheck
-from etl_assets.model.contract import SchemaContract
 from etl_assets.model.load import (
     Load,
     PartitionedTarget,
@@ -36,11 +33,15 @@ from etl_assets.model.load import (
     image_of,
     refuse_unchecked,
 )
-from etl_assets.model.partitions import Partitions
-from etl_assets.model.stored import Bookmark, Stored, StreamState, TableName
-from etl_assets.model.stream import Stream
-from etl_assets.protocol.airbyte.messages import refuse_nested_key
 from etl_assets.strategies import WriteStrategy, resolve_strategy
+
+if TYPE_CHECKING:
+    from etl_assets.model.bookmarks.appending import LateRows
+    from etl_assets.model.checks import LoadCheck
+    from etl_assets.model.contract import SchemaContract
+    from etl_assets.model.partitions import Partitions
+    from etl_assets.model.stored import Bookmark, Stored, StreamState, TableName
+    from etl_assets.model.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,13 @@ class Start:
         by_partition: Some of what is there was loaded by partition.
     """
 
-    bookmark: Bookmark | None = None
+    bookmark: "Bookmark | None" = None
     begins_from: str | None = None
     full_refresh: bool = False
     anew: bool = False
     given: bool = False
     reason: str = "nothing was synced before"
-    state: StreamState | None = None
+    state: "StreamState | None" = None
     asked: GivenBookmark | None = None
     fences: Mapping[str, str] = field(default_factory=dict)
     by_partition: bool = False
@@ -93,20 +94,20 @@ class StreamPlan:
 
     strategy: WriteStrategy | str = WriteStrategy.AUTO
     full_refresh: bool = False
-    fallback: Callable[[], Bookmark | None] | None = None
+    fallback: Callable[[], "Bookmark | None"] | None = None
     on_table_changed: Literal["error", "full_refresh"] = "error"
     adopt: bool = False
-    table: TableName | None = None
+    table: "TableName | None" = None
     on_conflict: str = "update"
-    schema_contract: SchemaContract | str | Mapping[str, Any] | None = None
+    schema_contract: "SchemaContract | str | Mapping[str, Any] | None" = None
     keep_rejected: bool = False
-    late_rows: LateRows | None = None
+    late_rows: "LateRows | None" = None
     repeated_keys: RepeatedKeys | None = None
     by_default: bool = False
     declared_only: bool = False
     partition: str = ""
-    partitions: Partitions | None = None
-    checks: Sequence[LoadCheck] = ()
+    partitions: "Partitions | None" = None
+    checks: Sequence["LoadCheck"] = ()
 
     @property
     def wanted(self) -> WriteStrategy:
@@ -119,14 +120,14 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     destination: Target,
     *,
     full_refresh: bool = False,
-    bookmark: Bookmark | None = None,
+    bookmark: "Bookmark | None" = None,
     keep_bookmark: bool = False,
-    fallback: Callable[[], Bookmark | None] | None = None,
+    fallback: Callable[[], "Bookmark | None"] | None = None,
     on_table_changed: Literal["error", "full_refresh"] = "error",
     adopt: bool = False,
-    table: TableName | None = None,
+    table: "TableName | None" = None,
     partition: str = "",
-    stored: Stored | None = None,
+    stored: "Stored | None" = None,
 ) -> Start:
     """Decide where a sync begins.
 
@@ -178,12 +179,12 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
 def _start_of(
     read: StreamOfSource,
     destination: Target,
-    stored: Stored,
+    stored: "Stored",
     *,
     full_refresh: bool,
-    bookmark: Bookmark | None,
+    bookmark: "Bookmark | None",
     keep_bookmark: bool,
-    fallback: Callable[[], Bookmark | None] | None,
+    fallback: Callable[[], "Bookmark | None"] | None,
     on_table_changed: Literal["error", "full_refresh"],
 ) -> Start:
     """Decide where a sync begins; see `resolve_start`."""
@@ -213,11 +214,11 @@ def _start_of(
 def resolve_partitions(
     read: StreamOfSource,
     destination: Target,
-    partitions: Partitions,
+    partitions: "Partitions",
     *,
     on_table_changed: Literal["error", "full_refresh"] = "error",
     adopt: bool = False,
-    table: TableName | None = None,
+    table: "TableName | None" = None,
 ) -> Start:
     """Decide where a sync of whole partitions begins.
 
@@ -262,7 +263,7 @@ def resolve_partitions(
     return Start(reason=reason, state=found.stored.state, fences=found.load_ids)
 
 
-def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | None) -> Start:
+def _where_it_ended(stored: "Stored", fallback: Callable[[], "Bookmark | None"] | None) -> Start:
     """Begin where the last sync ended, as the state row says.
 
     A destination that keeps none has the fallback asked.
@@ -289,9 +290,9 @@ def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | No
 def _given(
     read: StreamOfSource,
     destination: Target,
-    bookmark: Bookmark,
-    state: StreamState | None,
-    fallback: Callable[[], Bookmark | None] | None,
+    bookmark: "Bookmark",
+    state: "StreamState | None",
+    fallback: Callable[[], "Bookmark | None"] | None,
     *,
     keep: bool,
 ) -> Start:
@@ -310,7 +311,7 @@ def _given(
     )
 
 
-def _refuse_table(read: StreamOfSource, stored: Stored, *, adopt: bool) -> None:
+def _refuse_table(read: StreamOfSource, stored: "Stored", *, adopt: bool) -> None:
     """Refuse a table that is not to be written to, before anything is read."""
     if stored.foreign and not adopt:
         raise DestinationError(
@@ -467,12 +468,12 @@ def _strategy_of_partitions(read: StreamOfSource, wanted: WriteStrategy) -> Writ
     return WriteStrategy.MERGE if _has_key(stream) else WriteStrategy.APPEND
 
 
-def _has_key(stream: Stream) -> bool:
+def _has_key(stream: "Stream") -> bool:
     """Return whether rows of a stream can be merged."""
     return bool(stream.primary_key or stream.unique_constraints)
 
 
-def _refuse_given(stream: Stream, start: Start) -> None:
+def _refuse_given(stream: "Stream", start: Start) -> None:
     """Refuse to append from a given bookmark, if the next run would load these rows again."""
     if start.asked is not None and start.asked.stays:
         stands = "is ahead of" if start.asked.skips else "cannot be compared with"
@@ -487,11 +488,13 @@ def _refuse_given(stream: Stream, start: Start) -> None:
         )
 
 
-def _refuse_without_key(stream: Stream, chosen: WriteStrategy, wanted: WriteStrategy) -> None:
+def _refuse_without_key(stream: "Stream", chosen: WriteStrategy, wanted: WriteStrategy) -> None:
     """Refuse a merge without a key, and what `auto` would append though it has a key.
 
     The latter is a key that no table can have.
     """
+    from etl_assets.protocol.airbyte.messages import refuse_nested_key
+
     if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
         refuse_nested_key(stream)
     if chosen is WriteStrategy.MERGE and not _has_key(stream):

@@ -7,14 +7,10 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, DataError
-from etl_assets.model.contract import Rejection
 from etl_assets.model.encoded import Encoded
-from etl_assets.model.json.lines import exact_decoder, exact_json
-from etl_assets.model.json.repeated_keys import refuse_repeats
 from etl_assets.model.schema.json_schema import to_arrow
 from etl_assets.model.schema.types import is_json
 from etl_assets.model.selection import column_selector
-from etl_assets.model.stream import Stream
 from etl_assets.model.values.arrays import array_of
 from etl_assets.model.values.arrow_columns import (
     as_declared,
@@ -23,14 +19,13 @@ from etl_assets.model.values.arrow_columns import (
     refuse_wide_cursor,
 )
 from etl_assets.model.values.columns import columns_of, rows_to_arrow, to_array
-from etl_assets.model.values.dataframes import UNNAMED, is_pandas, table_of
-from etl_assets.model.values.duckdb_values import is_relation, table_of_relation
-from etl_assets.model.values.polars_frames import is_polars, table_of_polars
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etl_assets.model.contract import Rejection
     from etl_assets.model.refused import Refusal
+    from etl_assets.model.stream import Stream
 
 Value = TypeVar("Value")
 Encoding = Literal["rows", "arrow"]
@@ -183,7 +178,9 @@ class Batch:
             kept.refused = _moved(self.refused, places)
         return kept
 
-    def screened(self, table: "pa.Table", rejections: Mapping[int, Sequence[Rejection]]) -> "Batch":
+    def screened(
+        self, table: "pa.Table", rejections: Mapping[int, Sequence["Rejection"]]
+    ) -> "Batch":
         """Return this batch with its records as a table, and with what was found wrong in them."""
         records = self._rows if self._rows is not None else table
         made = Batch(records, bookmark=self.bookmark, settled=self.settled)
@@ -197,7 +194,7 @@ class Batch:
         self._refuse()
         return self._rows
 
-    def columns(self, stream: Stream) -> "dict[str, list[Any] | pa.ChunkedArray]":
+    def columns(self, stream: "Stream") -> "dict[str, list[Any] | pa.ChunkedArray]":
         """Return the selected columns as they came, before any conversion.
 
         Where rows came, the declared columns are first.
@@ -215,7 +212,7 @@ class Batch:
         selects = column_selector(stream)
         return {name: values for name, values in found.items() if selects(name)}
 
-    def record(self, index: int, stream: Stream) -> dict[str, Any]:
+    def record(self, index: int, stream: "Stream") -> dict[str, Any]:
         """Return the selected fields of one record."""
         self._refuse()
         if self._rows is not None:
@@ -230,7 +227,7 @@ class Batch:
         """Whether the Arrow table is at hand."""
         return self._table is not None
 
-    def to_arrow(self, stream: Stream) -> "pa.Table":
+    def to_arrow(self, stream: "Stream") -> "pa.Table":
         """Return the records as an Arrow table with logical types.
 
         Where the stream has a schema, its types are those.
@@ -246,7 +243,7 @@ class Batch:
         self._normal = True
         return self._table
 
-    def _converted(self, declared: "pa.Schema | None", stream: Stream) -> "pa.Table":
+    def _converted(self, declared: "pa.Schema | None", stream: "Stream") -> "pa.Table":
         known = self.texts_are_known or self._encoded is not None
         try:
             if self._rows is not None and self._table is None:
@@ -263,7 +260,7 @@ class Batch:
             # with them.
             return self._converted(declared.remove(declared.get_field_index(error.field)), stream)
 
-    def encoded(self, stream: Stream) -> Encoded | None:
+    def encoded(self, stream: "Stream") -> Encoded | None:
         """Return the records in the bytes they came in, or None.
 
         They are of use where `to_arrow` would give the same columns and types.
@@ -276,7 +273,10 @@ class Batch:
         return self._encoded if wanted.equals(schema) else None
 
     def some(
-        self, stream: Stream, names: Sequence[str] | None = None, rows: Sequence[int] | None = None
+        self,
+        stream: "Stream",
+        names: Sequence[str] | None = None,
+        rows: Sequence[int] | None = None,
     ) -> "pa.Table":
         """Return a part of what `to_arrow` gives, and decode no more than that.
 
@@ -297,7 +297,7 @@ class Batch:
 
         return table.take(array_of(rows, pa.int64()))
 
-    def _selected(self, stream: Stream, names: Iterable[str]) -> list[str]:
+    def _selected(self, stream: "Stream", names: Iterable[str]) -> list[str]:
         declared = (stream.schema or {}).get("properties") or {}
         selects = column_selector(stream)
         chosen = {name: selects(name) for name in names}
@@ -307,7 +307,7 @@ class Batch:
             self.left_out = tuple(dict.fromkeys((*self.left_out, *unknown)))
         return [name for name, is_selected in chosen.items() if is_selected]
 
-    def to_rows(self, stream: Stream, *, native_types: bool = False) -> list[dict[str, Any]]:
+    def to_rows(self, stream: "Stream", *, native_types: bool = False) -> list[dict[str, Any]]:
         """Return the records as dicts that all have the same keys, in the schema's order.
 
         A missing value is None.
@@ -360,7 +360,7 @@ def _moved(by_row: Mapping[int, Value], places: Mapping[int, int]) -> dict[int, 
     return {places[row]: said for row, said in by_row.items() if row in places}
 
 
-def declared_schema(stream: Stream) -> "pa.Schema | None":
+def declared_schema(stream: "Stream") -> "pa.Schema | None":
     """Return the Arrow schema a stream declares, cut to its selected columns, or None.
 
     Raises:
@@ -371,7 +371,7 @@ def declared_schema(stream: Stream) -> "pa.Schema | None":
     return stream.remembered("declared", lambda: _declared(stream))
 
 
-def _declared(stream: Stream) -> "pa.Schema":
+def _declared(stream: "Stream") -> "pa.Schema":
     import pyarrow as pa
 
     try:
@@ -420,6 +420,8 @@ def frames_of(stream: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
+        from etl_assets.model.values.dataframes import UNNAMED
+
         if error.stream == UNNAMED:
             error.rename(stream)
         raise
@@ -458,6 +460,10 @@ def _as_table(records: Any) -> "pa.Table":
         return records
     if isinstance(records, pa.RecordBatch):
         return pa.Table.from_batches([records])
+    from etl_assets.model.values.dataframes import is_pandas, table_of
+    from etl_assets.model.values.duckdb_values import is_relation, table_of_relation
+    from etl_assets.model.values.polars_frames import is_polars, table_of_polars
+
     if is_pandas(records):
         return table_of(records)
     if is_polars(records):
@@ -484,6 +490,9 @@ def _table_rows(table: "pa.Table", stream: str) -> list[dict[str, Any]]:
 
 def _json_value(text: str, stream: str, field: str) -> Any:
     """Read a JSON text, with numbers as in the rows of a source: exact as `float`, or `Decimal`."""
+    from etl_assets.model.json.lines import exact_decoder, exact_json
+    from etl_assets.model.json.repeated_keys import refuse_repeats
+
     try:
         value = exact_decoder.decode(text)
     except (ValueError, RecursionError):

@@ -6,14 +6,16 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, did_you_mean
-from etl_assets.model.catalog_changes import CatalogChange, changes_between
 from etl_assets.model.catalog_entries import copied
 from etl_assets.model.limits import MAX_STREAMS
 from etl_assets.model.selection import is_selected, matches, selected_columns
 from etl_assets.model.stream import Stream
+
+if TYPE_CHECKING:
+    from etl_assets.model.catalog_changes import CatalogChange
 
 Key = tuple[str, str]
 
@@ -198,8 +200,10 @@ class Catalog:
         replaced = {**self._streams, **{stream.key: stream for stream in streams}}
         return type(self)(replaced.values(), extra=self._extra)
 
-    def diff(self, new: "Catalog") -> list[CatalogChange]:
+    def diff(self, new: "Catalog") -> list["CatalogChange"]:
         """Return what has changed from this catalog to a new one; `str()` of each is a sentence."""
+        from etl_assets.model.catalog_changes import changes_between
+
         return changes_between(self._streams, dict(new.items()))
 
     def keys(self) -> Iterable[Key]:

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etl_assets.secrets.references import is_reference, resolve
-from etl_assets.secrets.registry import PREFIX
-from etl_assets.secrets.string import SecretString
+from etl_assets.secrets.string import PREFIX, SecretString
 
 SECRETS_HYDRATION_PREFIX = PREFIX
 _MARKS = ("airbyte_secret", "writeOnly")

@@ -9,8 +9,7 @@ from etl_assets.redaction import MASK
 from etl_assets.redaction.names import says_secret
 from etl_assets.redaction.places import secrets_of_address
 from etl_assets.secrets.references import is_reference, name_of
-from etl_assets.secrets.registry import PREFIX
-from etl_assets.secrets.string import SecretString
+from etl_assets.secrets.string import PREFIX, SecretString
 from etl_assets.secrets.url import SecretUrl, secret_url
 
 

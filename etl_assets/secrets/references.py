@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.redaction import remember
-from etl_assets.secrets.registry import PREFIX, get_secret
+from etl_assets.secrets.string import PREFIX
 
 
 def resolve(value: Any, *, name: str = "config") -> Any:
@@ -24,6 +24,8 @@ def resolve(value: Any, *, name: str = "config") -> Any:
         ConfigError: A reference has no value, such as an environment variable that is not set. It
             may be a `SecretNotFoundError`.
     """
+    from etl_assets.secrets.registry import get_secret
+
     get_value = getattr(value, "get_value", None)
     if callable(get_value):
         found = get_value()

@@ -16,10 +16,7 @@ from etl_assets.secrets.managers import (
     in_colab,
     is_interactive,
 )
-from etl_assets.secrets.string import SecretString
-
-PREFIX = "secret_reference::"
-"""In a config, a text that begins with this stands for the secret whose name follows."""
+from etl_assets.secrets.string import PREFIX, SecretString
 
 _managers: list[SecretManager] = [
     EnvironmentSecrets(),

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
+PREFIX = "secret_reference::"
+"""In a config, a text that begins with this stands for the secret whose name follows."""
+
 _SHOWN = f"<SecretString: {MASK}>"
 
 

@@ -3,25 +3,26 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from etl_assets.arguments import TEXT, check
 from etl_assets.exceptions import ConfigError
 from etl_assets.logs import Logger
 from etl_assets.model.catalog import Catalog
-from etl_assets.model.events import Event, SourceState
-from etl_assets.model.key_ranges import KeyRanges
-from etl_assets.model.stored import Bookmark
-from etl_assets.model.stream import Stream
 from etl_assets.redaction import remember_config
 from etl_assets.registry import reach
 from etl_assets.secrets.references import ResolvedConfig
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.messages import write_records, write_schema, write_state
-from etl_assets.sources.tap.arguments import said_on_the_command_line
 from etl_assets.sources.tap.verbs import MODES, ProcessModes, take_arguments
 from etl_assets.sources.verbs import Verbs
+
+if TYPE_CHECKING:
+    from etl_assets.model.events import Event, SourceState
+    from etl_assets.model.key_ranges import KeyRanges
+    from etl_assets.model.stored import Bookmark
+    from etl_assets.model.stream import Stream
 
 __all__ = ["Source", "main", "write_records", "write_schema", "write_state"]
 
@@ -66,7 +67,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     """
 
     name: str | None = None
-    streams: Sequence[Stream] = ()
+    streams: Sequence["Stream"] = ()
     is_sorted: bool = True
     state_message_every: int | None = None
     """Run as a tap: write a STATE message after so many records of a sorted stream.
@@ -112,9 +113,11 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         settings: Any = None,
         state: Mapping[str, Any] | None = None,
         name: str | None = None,
-        streams: Sequence[Stream] | None = None,
+        streams: Sequence["Stream"] | None = None,
         **options: Any,
     ) -> None:
+        from etl_assets.sources.tap.arguments import said_on_the_command_line
+
         del args
         if name is not None:
             check(type(self).__name__, "name", name, TEXT)
@@ -135,10 +138,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             "config": config,
             "query": query,
             "selected_streams": selected_streams,
+            "state": state,
         }
-        take_arguments(
-            self, {**documents, "state": state, **dict.fromkeys(MODES, False), **options}
-        )
+        take_arguments(self, {**documents, **dict.fromkeys(MODES, False), **options})
         if is_sorted is not None:
             self.is_sorted = is_sorted
         if streams is not None:
@@ -193,8 +195,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
     def load_data(
         self,
-        stream: Stream,
-        bookmarks: Bookmark | None = None,
+        stream: "Stream",
+        bookmarks: "Bookmark | None" = None,
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Iterator[Any]:
@@ -225,8 +227,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         )
 
     def load_streams(
-        self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
-    ) -> Iterator[Event]:
+        self, streams: Sequence["Stream"], state: "SourceState", **kwargs: Any
+    ) -> Iterator["Event"]:
         """Yield the events of many streams that share a process, a connection or a state.
 
         This serves a source whose `granularity` is `source`.
@@ -249,8 +251,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
     def count_records(
         self,
-        stream: Stream,
-        bookmarks: Bookmark | None = None,
+        stream: "Stream",
+        bookmarks: "Bookmark | None" = None,
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int | None:
@@ -260,11 +262,11 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
     def pending(
         self,
-        bookmarks: Mapping[Stream, Bookmark | None],
+        bookmarks: Mapping["Stream", "Bookmark | None"],
         *,
         timeout: float,
-        rows: Mapping[Stream, int] | None = None,
-    ) -> dict[Stream, bool | None]:
+        rows: Mapping["Stream", int] | None = None,
+    ) -> dict["Stream", bool | None]:
         """Return which streams have something new, for a sensor; None where the source cannot tell.
 
         By default `count_records` is asked: of a full table for another number of rows than were
@@ -290,7 +292,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
                 answers[stream] = None if known is None else count != known
         return answers
 
-    def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
+    def key_ranges(self, stream: "Stream", parts: int) -> "KeyRanges":
         """Split a stream into ranges of its key.
 
         `load_data` MUST take them one by one as `query["_range"]`. The bookmark beside them MUST be
@@ -302,7 +304,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             stream=stream.name,
         )
 
-    def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
+    def orders(self, stream: "Stream", query: Mapping[str, Any] | None = None) -> bool:
         """Return whether a read is ordered by the replication key, by the engine behind the source.
 
         Only then is the largest key so far a safe checkpoint. A filter in the query makes it False:

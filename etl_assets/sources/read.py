@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.model.batch import Batch, batches_of, frames_of
@@ -15,9 +15,6 @@ from etl_assets.model.bookmarks.tracker import BookmarkTracker
 from etl_assets.model.key_ranges import RANGE
 from etl_assets.model.partitions import Partitions, TimeWindow
 from etl_assets.model.request import NO_REQUEST, ReadRequest
-from etl_assets.model.stored import Bookmark
-from etl_assets.model.stream import Stream
-from etl_assets.protocol.singer.messages import Message, StateMessage
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.secrets.references import resolve
@@ -26,6 +23,11 @@ from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import Writer, current_writer, messages_to
 from etl_assets.sources.tap.verbs import comes_in_order, overridden_mode, overrides
+
+if TYPE_CHECKING:
+    from etl_assets.model.stored import Bookmark
+    from etl_assets.model.stream import Stream
+    from etl_assets.protocol.singer.messages import Message
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""
@@ -52,7 +54,7 @@ class _Heard:
     """
 
     refused: list[ConfigError] = field(default_factory=list)
-    bookmarks: list[Bookmark] = field(default_factory=list)
+    bookmarks: list["Bookmark"] = field(default_factory=list)
 
 
 class StreamRead:
@@ -83,13 +85,13 @@ class StreamRead:
     def __init__(  # noqa: PLR0913 - options of one read
         self,
         source: Source,
-        stream: Stream,
+        stream: "Stream",
         *,
         source_name: str | None = None,
         limit: int | None = None,
         query: Mapping[str, Any] | None = None,
         full_refresh: bool = False,
-        bookmark: Bookmark | None = None,
+        bookmark: "Bookmark | None" = None,
         as_tap: bool = False,
         key_range: Mapping[str, Any] | None = None,
     ) -> None:
@@ -135,7 +137,7 @@ class StreamRead:
     def __repr__(self) -> str:
         return f"StreamRead({self.source_name!r}, {self.stream.name!r})"
 
-    def open(self, bookmark: Bookmark | None, *, sample: bool = False) -> Iterator[Batch]:
+    def open(self, bookmark: "Bookmark | None", *, sample: bool = False) -> Iterator[Batch]:
         """Read from the bookmark on.
 
         Args:
@@ -156,7 +158,7 @@ class StreamRead:
         yield from batches
 
     def _open_for(
-        self, partitions: Partitions, bookmark: Bookmark | None, *, sample: bool
+        self, partitions: Partitions, bookmark: "Bookmark | None", *, sample: bool
     ) -> Generator[Batch, None, None]:
         """Read what `load_data` is asked for by its query, once for each span of time and value."""
         if self.source.filters_partitions:
@@ -168,7 +170,7 @@ class StreamRead:
 
     def _open(
         self,
-        bookmark: Bookmark | None,
+        bookmark: "Bookmark | None",
         query: Mapping[str, Any],
         *,
         sample: bool,
@@ -235,8 +237,10 @@ class StreamRead:
             if isinstance(items, Generator):
                 items.close()
 
-    def _own_bookmark(self, message: Message) -> Bookmark | None:
+    def _own_bookmark(self, message: "Message") -> "Bookmark | None":
         """Return the bookmark of a STATE about this stream alone, which covers all rows before."""
+        from etl_assets.protocol.singer.messages import StateMessage
+
         value = message.value if isinstance(message, StateMessage) else None
         if not isinstance(value, Mapping) or value.keys() != {"bookmarks"}:
             return None
@@ -250,7 +254,7 @@ class StreamRead:
         if self.as_tap:
             return current_writer()
 
-        def refuse(message: Message) -> None:
+        def refuse(message: "Message") -> None:
             bookmark = self._own_bookmark(message)
             if bookmark is not None:
                 heard.bookmarks.append(bookmark)
@@ -274,7 +278,7 @@ class StreamRead:
                     name,
                 )
 
-    def _copy_for_this_read(self, bookmark: Bookmark | None, query: Mapping[str, Any]) -> Source:
+    def _copy_for_this_read(self, bookmark: "Bookmark | None", query: Mapping[str, Any]) -> Source:
         # One source object serves many assets at once, and Mage's sources keep what they read from
         # on themselves.
         source = copy.copy(self.source)
@@ -333,7 +337,7 @@ def tap_error(source: Source, why: str) -> ConfigError:
 
 
 def _followed(
-    source: Source, stream: Stream, batches: Iterable[Batch], bookmark: Bookmark | None
+    source: Source, stream: "Stream", batches: Iterable[Batch], bookmark: "Bookmark | None"
 ) -> Iterator[Batch]:
     """Yield batches, with the bookmark of the fields by which the source says it is followed.
 
@@ -382,7 +386,7 @@ def _start_date(source: Source) -> datetime | None:
 
 
 def _within(
-    batches: Generator[Batch, None, None], partitions: Partitions, stream: Stream
+    batches: Generator[Batch, None, None], partitions: Partitions, stream: "Stream"
 ) -> Generator[Batch, None, None]:
     """Yield batches without the rows that are in other partitions."""
     with closing(batches):  # at once: it may hold a connection

@@ -13,12 +13,10 @@ from etl_assets.exceptions import (
     StreamNotFoundError,
 )
 from etl_assets.model.catalog import Catalog
-from etl_assets.model.catalog_rediscovery import merged
-from etl_assets.model.events import StreamKey
-from etl_assets.model.key_paths import path_in
-from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
+    from etl_assets.model.events import StreamKey
+    from etl_assets.model.stream import Stream
     from etl_assets.protocol.airbyte.catalog import AirbyteCatalog, ConfiguredAirbyteCatalog
 
 
@@ -67,6 +65,8 @@ def with_declared(found: Catalog, declared: Catalog) -> Catalog:
         declared: Comes first. A stream that was declared without a namespace is the one of its
             name, in whatever namespace that was found.
     """
+    from etl_assets.model.catalog_rediscovery import merged
+
     left = dict(found.items())
     streams = []
     for key, stream in declared.items():
@@ -82,7 +82,7 @@ def with_declared(found: Catalog, declared: Catalog) -> Catalog:
     return Catalog([*streams, *left.values()])
 
 
-def _found_of(key: StreamKey, found: Collection[StreamKey]) -> StreamKey | None:
+def _found_of(key: "StreamKey", found: Collection["StreamKey"]) -> "StreamKey | None":
     """Return the key under which a declared stream was found; None if it is not clear."""
     if key in found:
         return key
@@ -129,7 +129,7 @@ def configured(
     return ConfiguredAirbyteCatalog.of(chosen(source, streams), full_refresh=full_refresh)
 
 
-def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
+def chosen(source: Any, streams: Sequence[str] | str | None) -> list["Stream"]:
     """Return the named streams.
 
     Without names the selected ones, else those that are declared, else all.
@@ -174,7 +174,7 @@ def names_of(streams: Any) -> list[str]:
     )
 
 
-def one(source: Any, name: str) -> Stream:
+def one(source: Any, name: str) -> "Stream":
     """Return the stream of a name.
 
     Raises:
@@ -183,7 +183,7 @@ def one(source: Any, name: str) -> Stream:
     return _one(source, catalog_of(source), name)
 
 
-def _one(source: Any, catalog: Catalog, name: str) -> Stream:
+def _one(source: Any, catalog: Catalog, name: str) -> "Stream":
     found = [stream for stream in catalog.values() if name in (stream.name, stream.full_name)]
     if not found:
         raise StreamNotFoundError(
@@ -202,7 +202,7 @@ def _one(source: Any, catalog: Catalog, name: str) -> Stream:
     return found[0]
 
 
-def with_own_keys(stream: Stream) -> Stream:
+def with_own_keys(stream: "Stream") -> "Stream":
     """Return a stream without keys inside of other fields.
 
     Those have columns in tables, and none in its records.
@@ -283,8 +283,10 @@ def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
         source.set_words = {**source.set_words, stream.full_name: words}
 
 
-def _refuse_unknown(stream: Stream, name: Any, *, takes_paths: bool) -> None:
+def _refuse_unknown(stream: "Stream", name: Any, *, takes_paths: bool) -> None:
     """Refuse a field that a stream does not declare, if it declares any."""
+    from etl_assets.model.key_paths import path_in
+
     schema = stream.schema or {}
     known = schema.get("properties") or {}
     if isinstance(name, str):

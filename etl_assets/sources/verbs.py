@@ -10,14 +10,13 @@ from typing_extensions import override
 
 from etl_assets._connector_base import ConnectorBase
 from etl_assets.arguments import COUNT, FLAG, KEY, NAMES, STREAM, TEXT, checked
-from etl_assets.datasets import InMemoryDataset, LazyDataset
-from etl_assets.model.catalog import Catalog
 from etl_assets.registry import reach
-from etl_assets.sources import selecting
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
+    from etl_assets.datasets import InMemoryDataset, LazyDataset
     from etl_assets.documents import Document
+    from etl_assets.model.catalog import Catalog
     from etl_assets.results import ReadResult
 
 
@@ -26,16 +25,22 @@ class StreamVerbs:
 
     def get_available_streams(self) -> list[str]:
         """Return the names of all streams. May connect."""
+        from etl_assets.sources import selecting
+
         return selecting.available(self)
 
     @property
     def discovered_catalog(self) -> Any:
         """All streams, asked for once."""
+        from etl_assets.sources import selecting
+
         return selecting.discovered(self)
 
     @property
     def configured_catalog(self) -> Any:
         """The streams that are read, and how."""
+        from etl_assets.sources import selecting
+
         return selecting.configured(self, None)
 
     @checked()
@@ -50,6 +55,8 @@ class StreamVerbs:
         Raises:
             InputError: One of them is not there.
         """
+        from etl_assets.sources import selecting
+
         return selecting.configured(self, streams, full_refresh=force_full_refresh)
 
     def get_stream_json_schema(self, stream_name: str) -> dict[str, Any]:
@@ -58,6 +65,8 @@ class StreamVerbs:
         Raises:
             InputError: There is no such stream, or there are two in different namespaces.
         """
+        from etl_assets.sources import selecting
+
         return selecting.schema_of(self, stream_name)
 
     @checked()
@@ -67,14 +76,20 @@ class StreamVerbs:
         Raises:
             StreamNotFoundError: There is no such stream.
         """
+        from etl_assets.sources import selecting
+
         selecting.select(self, streams)
 
     def select_all_streams(self) -> None:
         """Select all streams."""
+        from etl_assets.sources import selecting
+
         selecting.select(self, "*")
 
     def set_streams(self, streams: Sequence[str]) -> None:
         """Select streams, by the old name of `select_streams`."""
+        from etl_assets.sources import selecting
+
         selecting.select_by_old_name(self, streams)
 
     def get_selected_streams(self) -> list[str]:
@@ -82,6 +97,8 @@ class StreamVerbs:
 
         [] where none was: the declared ones are read then, else all.
         """
+        from etl_assets.sources import selecting
+
         return selecting.selected_names(self)
 
     @checked(stream_name=STREAM, cursor_key=KEY)
@@ -92,6 +109,8 @@ class StreamVerbs:
     @checked()
     def set_cursor_keys(self, **kwargs: str) -> None:
         """Read streams incrementally by these fields, by the streams' names."""
+        from etl_assets.sources import selecting
+
         selecting.set_keys(self, "replication_key", kwargs)
 
     @checked(stream_name=STREAM, primary_key=KEY)
@@ -102,6 +121,8 @@ class StreamVerbs:
     @checked()
     def set_primary_keys(self, **kwargs: str | list[str]) -> None:
         """Tell the rows of streams apart by these fields, by the streams' names."""
+        from etl_assets.sources import selecting
+
         selecting.set_keys(self, "primary_key", kwargs)
 
 
@@ -159,7 +180,7 @@ class ReadVerbs:
         limit: int | None = None,
         normalize_field_names: bool = False,
         prune_undeclared_fields: bool = True,
-    ) -> LazyDataset:
+    ) -> "LazyDataset":
         """Return the records of a stream, read from its beginning as they are asked for.
 
         No state is used or moved.
@@ -210,7 +231,7 @@ class ReadVerbs:
         *,
         limit: int = 5,
         on_error: Literal["raise", "ignore", "log"] = "raise",
-    ) -> dict[str, InMemoryDataset | None]:
+    ) -> dict[str, "InMemoryDataset | None"]:
         """Return the first records of streams, by name.
 
         Args:
@@ -253,7 +274,7 @@ class Verbs(ConnectorBase, StreamVerbs, ReadVerbs):
     """
 
     connector_type = "source"
-    found_catalog: Catalog | None = None
+    found_catalog: "Catalog | None" = None
     picked: Sequence[str] = ()
     to_select: str | Sequence[str] | None = None
     set_words: Mapping[str, Mapping[str, Any]] = {}
@@ -261,6 +282,8 @@ class Verbs(ConnectorBase, StreamVerbs, ReadVerbs):
 
     @override
     def config_has_changed(self) -> None:
+        from etl_assets.sources import selecting
+
         selecting.forget(self)
 
     def __enter__(self) -> Self:

@@ -18,19 +18,12 @@ from etl_assets.destinations.database.ownership import (
     look_up_source,
     own_table,
 )
-from etl_assets.destinations.database.partition_rows import PartitionRows
-from etl_assets.destinations.database.places import stored_under
 from etl_assets.destinations.database.record_columns import NAMES
 from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
-from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import default_roots, sweep
 from etl_assets.engine.start import new_load_id
 from etl_assets.exceptions import DestinationError, StateError
-from etl_assets.frames import to_dataset
-from etl_assets.model.encoded import Format
-from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Capabilities, Load, Session
-from etl_assets.model.partitions import Partitions
 from etl_assets.model.stored import (
     Bookmark,
     Stored,
@@ -39,13 +32,18 @@ from etl_assets.model.stored import (
     StreamState,
     TableName,
 )
-from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers, quote, refuse_surrogates, style
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
+
+    from etl_assets.destinations.database.transaction import Transaction
+    from etl_assets.model.encoded import Format
+    from etl_assets.model.events import StreamKey
+    from etl_assets.model.partitions import Partitions
+    from etl_assets.model.stream import Stream
 
 STAGING = ".etl_assets/staging"
 """Where a database that is no file stages what does not fit in memory, in the working directory."""
@@ -87,7 +85,7 @@ class DatabaseDestination(Destination):
     """Whether the database has schemas; without them a table is called `<schema>__<table>`."""
     can_split: ClassVar[bool] = False
     """Whether all ranges of a split can be published by one transaction, which needs `copy`."""
-    encoded_as: ClassVar[Format | None] = None
+    encoded_as: ClassVar["Format | None"] = None
     """The format in which it takes rows as they come, if there is one."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -120,11 +118,11 @@ class DatabaseDestination(Destination):
 
     # What a database says for itself
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
+    def transaction(self) -> AbstractContextManager["Transaction"]:
         """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
         raise NotImplementedError(f"{type(self).__name__} must override transaction.")
 
-    def short_transaction(self, size: int = 0) -> AbstractContextManager[Transaction]:
+    def short_transaction(self, size: int = 0) -> AbstractContextManager["Transaction"]:
         """Open a transaction in which none of the user's code runs.
 
         Args:
@@ -133,7 +131,7 @@ class DatabaseDestination(Destination):
         del size
         return self.transaction()
 
-    def ledger(self, transaction: Transaction) -> Ledger:
+    def ledger(self, transaction: "Transaction") -> Ledger:
         """Return the ledger in a transaction.
 
         By default its two tables are where a name without a schema leads.
@@ -165,7 +163,7 @@ class DatabaseDestination(Destination):
     # Names
 
     @override
-    def table_for(self, source: str, stream: Stream) -> TableName:
+    def table_for(self, source: str, stream: "Stream") -> TableName:
         """Return the default place of a stream.
 
         The table is named after the stream; the schema after the source, or by `schema_name`.
@@ -230,7 +228,7 @@ class DatabaseDestination(Destination):
 
     @override
     def stored(
-        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+        self, source: str, stream: "Stream", *, table: TableName | None = None, partition: str = ""
     ) -> Stored:
         """Return what is known of a stream.
 
@@ -251,7 +249,7 @@ class DatabaseDestination(Destination):
     def stored_partitions(
         self,
         source: str,
-        stream: Stream,
+        stream: "Stream",
         *,
         names: Sequence[str],
         table: TableName | None = None,
@@ -271,7 +269,7 @@ class DatabaseDestination(Destination):
             return look_up_partitions(tx, ledger, source, stream, place, names)
 
     @override
-    def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
+    def settled_table(self, source: str, stream: "Stream", table: TableName) -> TableName:
         """Return the table that a stream has by the ledger, unless somebody has named it."""
         if not self.exists():
             return table
@@ -281,7 +279,7 @@ class DatabaseDestination(Destination):
         return table
 
     def _table(
-        self, ledger: Ledger, source: str, stream: Stream, table: TableName | None
+        self, ledger: Ledger, source: str, stream: "Stream", table: TableName | None
     ) -> TableName:
         if ledger.exists():
             return own_table(ledger, self, source, stream, table)
@@ -291,7 +289,7 @@ class DatabaseDestination(Destination):
     def stored_many(
         self,
         source: str,
-        streams: Sequence[tuple[Stream, TableName | None]],
+        streams: Sequence[tuple["Stream", TableName | None]],
         *,
         partition: str = "",
     ) -> list[Stored]:
@@ -320,7 +318,7 @@ class DatabaseDestination(Destination):
         table: TableName,
         *,
         columns: Sequence[str] | None = None,
-        partitions: Partitions | None = None,
+        partitions: "Partitions | None" = None,
     ) -> "pa.Table":
         """Read a table back as Arrow; no connection outlives the call.
 
@@ -361,7 +359,7 @@ class DatabaseDestination(Destination):
             first = tx.first_row.replace("1", str(rows))
             return tx.ask(table, lambda place: f"SELECT {names} FROM {place}{of_load} {first}")
 
-    def partition_condition(self, table: TableName, partitions: Partitions) -> str:
+    def partition_condition(self, table: TableName, partitions: "Partitions") -> str:
         """Return the condition, as SQL, that a row of a table is in one of some partitions.
 
         Raises:
@@ -371,7 +369,9 @@ class DatabaseDestination(Destination):
             self._require(tx, table)
             return self._condition(tx, table, partitions)
 
-    def _condition(self, tx: Transaction, table: TableName, partitions: Partitions) -> str:
+    def _condition(self, tx: "Transaction", table: TableName, partitions: "Partitions") -> str:
+        from etl_assets.destinations.database.partition_rows import PartitionRows
+
         columns = loaded_columns(self.ledger(tx), table)
         unknown = [name for name in partitions.fields if name not in columns]
         columns |= self.column_identifiers(unknown, {}, self.own_columns)
@@ -400,6 +400,8 @@ class DatabaseDestination(Destination):
         Raises:
             DestinationError: There is no such table.
         """
+        from etl_assets.frames import to_dataset
+
         with self.transaction() as tx:
             self._require(tx, table)
             if without:
@@ -417,7 +419,7 @@ class DatabaseDestination(Destination):
             self._require(tx, table)
             return tx.count(table, _all_of(where))
 
-    def _require(self, tx: Transaction, table: TableName) -> None:
+    def _require(self, tx: "Transaction", table: TableName) -> None:
         if tx.schema(table) is None:
             raise DestinationError(
                 f"There is no table {table} in {self!r}.", hint="Materialize it first."
@@ -435,8 +437,10 @@ class DatabaseDestination(Destination):
 
     @override
     def stored_under(
-        self, source: str, streams: Collection[StreamKey], *, hashed: bool = False
+        self, source: str, streams: Collection["StreamKey"], *, hashed: bool = False
     ) -> str:
+        from etl_assets.destinations.database.places import stored_under
+
         return stored_under(self, source, streams, hashed=hashed)
 
     @override

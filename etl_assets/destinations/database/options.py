@@ -13,7 +13,8 @@ from etl_assets.secrets.url import secret_url
 class DatabaseOptions(BaseModel):
     """How tables are named and loaded, in whatever database."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    # Built when options are first taken: those of databases that a program does not use never are.
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     schema_name: str | None = Field(
         default=None,

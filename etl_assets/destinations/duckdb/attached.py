@@ -76,31 +76,33 @@ def attach(path: str) -> "duckdb.DuckDBPyConnection | None":
     """
     import duckdb
 
-    connection = _connection(path)
+    connection, is_attached = _connection(path), False
+    file = path.replace("'", "''")
     try:
-        connection.execute(f"ATTACH '{path.replace(chr(39), chr(39) * 2)}' AS {_quoted(path)}")
+        connection.execute(f"ATTACH '{file}' AS {_quoted(path)}")
         connection.execute(f"USE {_quoted(path)}")
+        is_attached = True
     except duckdb.Error as error:
-        discard()
-        if _OPEN_HERE in str(error):
-            return None
-        raise
-    except BaseException:
-        discard()
-        raise
-    return connection
+        if _OPEN_HERE not in str(error):
+            raise
+    finally:
+        if not is_attached:
+            discard()
+    return connection if is_attached else None
 
 
 @contextmanager
 def detaching(connection: "duckdb.DuckDBPyConnection", path: str) -> Iterator[None]:
     """Close the file at the end. After an exception the instance goes with it."""
+    is_detached = False
     try:
         yield
         connection.execute("USE memory")
         connection.execute(f"DETACH {_quoted(path)}")
-    except BaseException:
-        discard()
-        raise
+        is_detached = True
+    finally:
+        if not is_detached:
+            discard()
 
 
 def discard() -> None:

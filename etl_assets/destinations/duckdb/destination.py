@@ -20,13 +20,8 @@ from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from etl_assets.destinations.database.destination import STAGING, DatabaseDestination
-from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.options import DatabaseOptions, FileOptions, PathOption
-from etl_assets.destinations.database.transaction import Transaction
-from etl_assets.destinations.duckdb import attached
-from etl_assets.destinations.duckdb.transaction import DuckDBTransaction, sql_names_only
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
-from etl_assets.model.stored import TableName
 from etl_assets.naming import quoted_where_needed
 from etl_assets.redaction import redact, remember_config
 from etl_assets.secrets.option import ArgumentsOption
@@ -35,6 +30,11 @@ from etl_assets.secrets.url import revealed, secret_url
 
 if TYPE_CHECKING:
     import duckdb
+
+    from etl_assets.destinations.database.ledger import Ledger
+    from etl_assets.destinations.database.transaction import Transaction
+    from etl_assets.destinations.duckdb.transaction import DuckDBTransaction
+    from etl_assets.model.stored import TableName
 
 _Opened = TypeVar("_Opened")
 
@@ -108,7 +108,7 @@ class DuckDBDestination(DatabaseDestination):
         return self.path != MEMORY and not self.path.startswith(MOTHERDUCK)
 
     @override
-    def uri(self, table: TableName) -> str | None:
+    def uri(self, table: "TableName") -> str | None:
         """Return `duckdb:///path#schema.table`."""
         return f"duckdb:///{Path(self.path).resolve()}#{table}" if self.is_file else None
 
@@ -147,14 +147,18 @@ class DuckDBDestination(DatabaseDestination):
     # Connections
 
     @override
-    def ledger(self, transaction: Transaction) -> Ledger:
+    def ledger(self, transaction: "Transaction") -> "Ledger":
         """Return the ledger, which is in the schema `main`."""
+        from etl_assets.destinations.database.ledger import Ledger
+
         return Ledger(transaction, "main")
 
     @override
     @contextmanager
-    def transaction(self) -> Iterator[DuckDBTransaction]:
+    def transaction(self) -> Iterator["DuckDBTransaction"]:
         """Open the file exclusively for one transaction."""
+        from etl_assets.destinations.duckdb.transaction import DuckDBTransaction
+
         with _in_process[str(Path(self.path).absolute())], self._connection() as connection:
             connection.begin()
             try:
@@ -168,8 +172,11 @@ class DuckDBDestination(DatabaseDestination):
 
     @override
     @contextmanager
-    def short_transaction(self, size: int = 0) -> Iterator[DuckDBTransaction]:
+    def short_transaction(self, size: int = 0) -> Iterator["DuckDBTransaction"]:
         """Open the file exclusively for one short transaction, by an instance that is kept."""
+        from etl_assets.destinations.duckdb import attached
+        from etl_assets.destinations.duckdb.transaction import DuckDBTransaction
+
         path = self.path
         is_small = self.is_file and not self.options.settings and size <= MOST_STAGED_BYTES
         if not is_small or not attached.can_attach(path):
@@ -264,6 +271,8 @@ class DuckDBDestination(DatabaseDestination):
             duckdb.Error: It cannot be opened.
         """
         import duckdb
+
+        from etl_assets.destinations.duckdb.transaction import sql_names_only
 
         try:
             connection = _opened(path, settings)

@@ -12,9 +12,7 @@ from etl_assets.destinations.database.sql_transaction import (
     column_list,
     only,
 )
-from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.destinations.duckdb.memory import InsertMemory, insert_memory
-from etl_assets.destinations.duckdb.merge import ARRIVAL, Merge, own_values
 from etl_assets.destinations.duckdb.row_groups import in_row_groups
 from etl_assets.destinations.duckdb.types import arrow_schema, stored_type, type_name, with_json
 from etl_assets.exceptions import DestinationError
@@ -26,6 +24,8 @@ from etl_assets.redaction import redact
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from etl_assets.destinations.database.transaction import Stamp
 
 _STAGED_TABLE = TableName(STAGED)
 _ROWS = "_etl_assets_rows"
@@ -151,7 +151,7 @@ class DuckDBTransaction(SqlTransaction):
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self._catalog)}.{quote(name)}")
 
     @override
-    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: "Stamp") -> None:
         super().create_table(table, schema, stamp)
         self._changed.add(table)
 
@@ -162,7 +162,7 @@ class DuckDBTransaction(SqlTransaction):
         self._changed.discard(table)
 
     @override
-    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: "Stamp") -> TableName:
         self.drop_table(table)
         self.create_table(table, schema, stamp)
         return table
@@ -235,7 +235,7 @@ class DuckDBTransaction(SqlTransaction):
         return self.count(table) > 0  # DuckDB knows it without looking at the rows.
 
     @override
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: "Stamp") -> int:
         columns: list[str] = rows.schema.names
         if not columns:
             count = int(sum(batch.num_rows for batch in rows))
@@ -249,13 +249,13 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def copy(
-        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
+        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: "Stamp"
     ) -> int:
         sql = self._inserting(table, columns, stamp, self.quoted(source))
         return int(self.execute(sql)[0][0])
 
     def _inserting(
-        self, table: TableName, columns: Mapping[str, str], stamp: Stamp, source: str
+        self, table: TableName, columns: Mapping[str, str], stamp: "Stamp", source: str
     ) -> str:
         """Return the statement that inserts rows.
 
@@ -265,6 +265,8 @@ class DuckDBTransaction(SqlTransaction):
             stamp: For the columns of our own.
             source: What stands behind FROM.
         """
+        from etl_assets.destinations.duckdb.merge import own_values
+
         own = own_values(stamp)
         names = column_list([*columns, *own])
         values = ", ".join([*map(quote, columns.values()), *own.values()])
@@ -281,13 +283,15 @@ class DuckDBTransaction(SqlTransaction):
         self,
         table: TableName,
         rows: "pa.RecordBatchReader",
-        stamp: Stamp,
+        stamp: "Stamp",
         keys: Sequence[str],
         *,
         update: bool,
         unique: bool = False,
         newer: str | None = None,
     ) -> int:
+        from etl_assets.destinations.duckdb.merge import ARRIVAL, Merge
+
         arrived = f"SELECT *, row_number() OVER () AS {ARRIVAL} FROM {_ROWS}"
         self._with_rows(rows, f"CREATE TEMP TABLE {STAGED} AS {arrived}")
         merge = Merge(self.execute, self.quoted(table), rows.schema, keys, stamp, newer)

@@ -1,10 +1,9 @@
 """What a destination is told as a program: Mage's constructor arguments and flags."""
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.singer.documents import (
@@ -15,6 +14,9 @@ from etl_assets.protocol.singer.documents import (
     read_document,
     warn_of_unknown,
 )
+
+if TYPE_CHECKING:
+    import argparse
 
 MEGABYTE = 1024 * 1024
 
@@ -126,7 +128,7 @@ OPTION_NAMES = frozenset({*(each.name for each in fields(TargetOptions)), "_stre
 
 
 def arguments_of(
-    parser: argparse.ArgumentParser | None,
+    parser: "argparse.ArgumentParser | None",
     given: Mapping[str, Any],
     config: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], TargetArguments]:
@@ -152,7 +154,7 @@ def arguments_of(
     return merged, TargetArguments(**{name: value for name, value in said.items() if name in known})
 
 
-def parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
+def parsed(parser: "argparse.ArgumentParser", argv: Sequence[str]) -> dict[str, Any]:
     """Add Mage's flags to a parser; return the constructor's arguments that were given by them."""
     for flag in ("--debug", "--show_templates", "--test_connection"):
         parser.add_argument(flag, action="store_true")

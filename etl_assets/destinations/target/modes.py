@@ -9,18 +9,17 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import simplejson
 
 from etl_assets.destinations.target.arguments import TargetArguments
-from etl_assets.destinations.target.hooks import DestinationHooks, Tags
 from etl_assets.destinations.target.program import run_destination
-from etl_assets.destinations.target.rows import export_records, prepared, tags_taken
-from etl_assets.destinations.target.states import emit_state
-from etl_assets.destinations.target.words import begin_streams, process_schema
 from etl_assets.exceptions import ConfigError, ProtocolError
 from etl_assets.redaction.errors import masked_errors
+
+if TYPE_CHECKING:
+    from etl_assets.destinations.target.hooks import DestinationHooks, Tags
 
 
 class DestinationModes:
@@ -99,7 +98,7 @@ class DestinationModes:
         return self.target.show_templates
 
     @property
-    def streams_override_settings(self: DestinationHooks) -> dict[str, Any]:
+    def streams_override_settings(self: "DestinationHooks") -> dict[str, Any]:
         """Mage's `_streams` of the config."""
         found: dict[str, Any] = self.config.get("_streams") or {}
         return found
@@ -111,6 +110,8 @@ class DestinationModes:
             ProtocolError: A line is no message, or is cut off; no state after it is passed on.
             DestinationError: Streams failed; names them, and its cause is the first one's error.
         """
+        from etl_assets.destinations.target.words import begin_streams
+
         with masked_errors():
             begin_streams(self)
             try:
@@ -136,32 +137,36 @@ class DestinationModes:
         """Do what must come last, also after an error; a hook."""
 
     def process_schema(
-        self: DestinationHooks,
+        self: "DestinationHooks",
         stream: str,
         schema: dict[str, Any],
         row: Mapping[str, Any],
-        tags: Tags = None,
+        tags: "Tags" = None,
     ) -> None:
         """Take a SCHEMA message (`row`); fills `schemas`, `key_properties` and the others."""
+        from etl_assets.destinations.target.words import process_schema
+
         del tags
         process_schema(self, stream, schema, row)
 
     def process_record(
-        self: DestinationHooks,
+        self: "DestinationHooks",
         stream: str,
         schema: dict[str, Any],
         row: Mapping[str, Any],
-        tags: Tags = None,
+        tags: "Tags" = None,
     ) -> None:
         """Take one RECORD message (`row`) and export it alone: without `batch_processing`."""
+        from etl_assets.destinations.target.rows import prepared
+
         (record,) = prepared(self, stream, [row])
         self.export_data(stream=stream, schema=schema, record=record, tags=dict(tags or {}))
 
     def process_record_data(
-        self: DestinationHooks,
+        self: "DestinationHooks",
         record_data: Sequence[Mapping[str, Any]],
         stream: str,
-        tags: Tags = None,
+        tags: "Tags" = None,
     ) -> None:
         """Check and export many records of one stream.
 
@@ -170,10 +175,12 @@ class DestinationModes:
             stream: The stream.
             tags: For logs.
         """
+        from etl_assets.destinations.target.rows import export_records
+
         export_records(self, stream, [item.get("row") or item for item in record_data], tags)
 
     def export_data(
-        self: DestinationHooks,
+        self: "DestinationHooks",
         stream: str,
         schema: dict[str, Any],
         record: dict[str, Any],
@@ -181,22 +188,28 @@ class DestinationModes:
         **kwargs: Any,
     ) -> None:
         """Export one record; by default as a batch of one."""
+        from etl_assets.destinations.target.rows import tags_taken
+
         del kwargs
         item = {"record": record, "schema": schema, "stream": stream, "tags": tags or {}}
         self.export_batch_data([item], stream, **tags_taken(self, tags))
 
-    def process_state(self: DestinationHooks, row: Mapping[str, Any], tags: Tags = None) -> None:
+    def process_state(
+        self: "DestinationHooks", row: Mapping[str, Any], tags: "Tags" = None
+    ) -> None:
         """Pass on a STATE message (`row`): everything before it is exported."""
         del tags
         if row.get("value") is None:
             raise ProtocolError("A STATE message has no value.")
         self._emit_state(row["value"])
 
-    def _emit_state(self: DestinationHooks, state: Any) -> None:
+    def _emit_state(self: "DestinationHooks", state: Any) -> None:
         """Write a state to the state file, or to standard output; a hook."""
+        from etl_assets.destinations.target.states import emit_state
+
         emit_state(self, state)
 
-    def _process(self: DestinationHooks, input_buffer: Iterable[bytes | str]) -> None:
+    def _process(self: "DestinationHooks", input_buffer: Iterable[bytes | str]) -> None:
         """Load the messages of a buffer, or of the file that the arguments name; a hook."""
         from etl_assets.destinations.target.load import load_lines
 

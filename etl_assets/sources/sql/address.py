@@ -16,8 +16,6 @@ from etl_assets.secrets.url import SecretUrl, resolve_url
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from etl_assets.sources.sql.postgres.direct import Address
-
 DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 """The drivers this library's extras install, for a URL that names none."""
 
@@ -130,11 +128,15 @@ def looks_like_url(value: Any) -> bool:
     return (isinstance(value, str) and ":" in value) or hasattr(value, "drivername")
 
 
-def verified_tls(url: "sa.URL | Address", args: Mapping[str, Any]) -> dict[str, Any]:
+def verified_tls(url: Any, args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments with which the driver encrypts, and checks whom it talks to.
 
     It checks the server's certificate and name. There are no arguments where the server is on this
     machine, or where the URL or the given arguments say themselves how far to trust.
+
+    Args:
+        url: A URL of SQLAlchemy, or what has its attributes.
+        args: What the driver is told beside it.
     """
     backend = "mysql" if url.get_backend_name() in {"mysql", "mariadb"} else url.get_backend_name()
     said = {*args, *url.query}
@@ -152,7 +154,7 @@ def verified_tls(url: "sa.URL | Address", args: Mapping[str, Any]) -> dict[str, 
     return {"ssl_mode": "VERIFY_IDENTITY"} if driver == "mysqldb" else {}
 
 
-def _is_local(url: "sa.URL | Address", args: Mapping[str, Any], backend: str) -> bool:
+def _is_local(url: Any, args: Mapping[str, Any], backend: str) -> bool:
     """Return whether the server, by each name that the driver may prefer, is this machine."""
     if {"unix_socket", "read_default_file"} & {*args, *url.query}:
         return True

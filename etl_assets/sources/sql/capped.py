@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import BookmarkError, shorten
 from etl_assets.model.batch import json_value
-from etl_assets.sources.sql.sqlite.times import values_have_zone
 
 if TYPE_CHECKING:
     from etl_assets.sources.sql.cursor import Cursor
@@ -59,6 +58,8 @@ def refuse_beyond(asked: "Query") -> None:
 
 
 def _most(asked: "Query", cursor: "Cursor") -> Any:
+    from etl_assets.sources.sql.sqlite.times import values_have_zone
+
     given = asked.rules.max_bookmark
     if given is None:
         return None

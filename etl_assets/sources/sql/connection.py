@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from etl_assets.exceptions import ConfigError, ConnectError, DataError, UnavailableError
-from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import SecretUrl
-from etl_assets.sources.sql import core
+from etl_assets.sources.sql import expressions
 from etl_assets.sources.sql.address import parse_url, verified_tls
 from etl_assets.sources.sql.clock import Clock
-from etl_assets.sources.sql.duckdb.file import read_only, with_reflection
 from etl_assets.sources.sql.errors import as_database_errors, translated
 from etl_assets.sources.sql.postgres import direct
 
@@ -87,7 +85,7 @@ class Snapshot:
     def core(self) -> Any:
         """What statements are made of: SQLAlchemy, or our own part of it."""
         if self.is_direct:
-            return core
+            return expressions
         import sqlalchemy
 
         return sqlalchemy
@@ -167,7 +165,7 @@ def connected(
         server: Where to.
         timeout: Seconds a statement may take, instead of the server's own option.
         plainly: Do without SQLAlchemy if the database is PostgreSQL with its usual driver. Its
-            statements are then made of `core`, and nothing can be reflected.
+            statements are then made of `expressions`, and nothing can be reflected.
 
     Raises:
         ConfigError: The URL is wrong, or its driver is not installed.
@@ -236,6 +234,9 @@ def _close(connection: Any) -> None:
 
 def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.Engine":
     import sqlalchemy as sa
+
+    from etl_assets.packages import missing_dialect, missing_driver
+    from etl_assets.sources.sql.duckdb.file import read_only, with_reflection
 
     url = parse_url(server.url, server.source)
     if server.statement_timeout is not None and url.get_backend_name() not in _TIMED:

@@ -12,15 +12,14 @@ from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, short
 from etl_assets.model.batch import json_value
 from etl_assets.model.bookmarks.tracker import is_finite, plain
 from etl_assets.model.limits import MAX_ZEROS
-from etl_assets.model.stored import Bookmark
-from etl_assets.model.stream import Stream
 from etl_assets.model.values.numbers import is_far
 from etl_assets.model.values.scalars import FinerError, to_date, to_instant, to_time
-from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
-from etl_assets.sources.sql.sqlite.times import text_times
 
 if TYPE_CHECKING:
+    from etl_assets.model.stored import Bookmark
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.sql.connection import Snapshot
+    from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
     from etl_assets.sources.sql.types import Condition, Expression
 
 Span = timedelta | int | float | Decimal
@@ -66,7 +65,7 @@ class Comparable:
         bind: Gives the bound form of a typed value.
     """
 
-    column: SqlColumn
+    column: "SqlColumn"
     expression: "Expression"
     bind: "Callable[[Any], Expression]"
 
@@ -173,9 +172,9 @@ class Cursor:
     def __init__(
         self,
         snapshot: "Snapshot",
-        table: SqlTable,
-        stream: Stream,
-        bookmark: Bookmark | None,
+        table: "SqlTable",
+        stream: "Stream",
+        bookmark: "Bookmark | None",
         against: Sequence[Any] = (),
     ) -> None:
         self.snapshot = snapshot
@@ -196,7 +195,7 @@ class Cursor:
             for column, values in zip(self.columns, compared, strict=True)
         ]
 
-    def _stored(self, column: SqlColumn, given: Bookmark) -> Any:
+    def _stored(self, column: "SqlColumn", given: "Bookmark") -> Any:
         value = given.get(column.name)
         if value is None:
             raise BookmarkError(
@@ -215,7 +214,7 @@ class Cursor:
                 stream=self.stream.name,
             ) from error
 
-    def _zoned(self, column: SqlColumn, value: Any) -> bool | None:
+    def _zoned(self, column: "SqlColumn", value: Any) -> bool | None:
         if self.snapshot.dialect != "sqlite" or column.type.kind != "timestamp":
             return None
         return has_zone(value)
@@ -278,7 +277,7 @@ class Cursor:
             return None
         return [self._read(column, value) for column, value in zip(self.columns, row, strict=True)]
 
-    def _read(self, column: SqlColumn, value: Any) -> Any:
+    def _read(self, column: "SqlColumn", value: Any) -> Any:
         try:
             found = typed(value, column.type.kind, zoned=self._zoned(column, value))
             if not is_finite(found):
@@ -332,7 +331,7 @@ class Cursor:
         return {column.name: int(n) for column, n in zip(columns, found, strict=True) if n}
 
 
-def as_bookmark(stream: Stream, values: Sequence[Any]) -> dict[str, Any]:
+def as_bookmark(stream: "Stream", values: Sequence[Any]) -> dict[str, Any]:
     """Return typed values as a JSON bookmark."""
     return {name: json_value(value) for name, value in zip(stream.cursor, values, strict=True)}
 
@@ -353,7 +352,7 @@ def _shown(values: Sequence[Any]) -> str:
 
 
 def comparable(
-    snapshot: "Snapshot", column: SqlColumn, *, stream: str, against: Sequence[Any] = ()
+    snapshot: "Snapshot", column: "SqlColumn", *, stream: str, against: Sequence[Any] = ()
 ) -> Comparable:
     """Return a column in the form in which the database is to compare it.
 
@@ -413,7 +412,7 @@ def _bound(snapshot: "Snapshot", kind: str, value: Any) -> "Expression":
     return sa.literal(Decimal(value) if wide else value, types[kind])
 
 
-def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
+def _text(snapshot: "Snapshot", column: "SqlColumn") -> Comparable:
     sa = snapshot.core
     if snapshot.is_mysql:
         as_unicode = sa.func.convert(
@@ -441,13 +440,15 @@ def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
 
 
 def _in_sqlite(
-    snapshot: "Snapshot", column: SqlColumn, stream: str, against: Sequence[Any]
+    snapshot: "Snapshot", column: "SqlColumn", stream: str, against: Sequence[Any]
 ) -> Comparable:
     """Return a column as SQLite compares it.
 
     Numbers are compared as numbers, dates and times as the texts that they are stored as.
     """
     import sqlalchemy as sa
+
+    from etl_assets.sources.sql.sqlite.times import text_times
 
     raw = sa.types.NullType()
     kind = column.type.kind

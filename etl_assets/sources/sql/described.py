@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.model.schema.types import json_type
-from etl_assets.sources.sql.duckdb.types import type_of
 from etl_assets.sources.sql.types import TIMES, How, Kind, SqlType, decimal_type
 
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
         snapshot: The open connection.
         described: The cursor's description.
     """
+    from etl_assets.sources.sql.duckdb.types import type_of
+
     if snapshot.dialect == "postgresql":
         found = postgres_types(snapshot, described)
         return [

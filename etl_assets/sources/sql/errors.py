@@ -138,20 +138,13 @@ def translated(
                 "is not UTF-8 text.", stream=stream, field=field, value="(bytes)"
             ) from error
         raise _translate(of_driver, where, phase, stream) from error
-    except Exception as error:
-        own = _of_sqlalchemy(error, where, phase, stream)
-        if own is None:
-            raise
-        raise own from error
+    except database_errors() as error:
+        raise _of_sqlalchemy(error, where, phase, stream) from error
 
 
-def _of_sqlalchemy(
-    error: Exception, where: str, phase: str, stream: str | None
-) -> EtlAssetsError | None:
-    """Return what an error of SQLAlchemy's own means; None for any other."""
-    alchemy = sys.modules.get("sqlalchemy.exc")
-    if alchemy is None or not isinstance(error, alchemy.SQLAlchemyError):
-        return None
+def _of_sqlalchemy(error: Exception, where: str, phase: str, stream: str | None) -> EtlAssetsError:
+    """Return what an error of SQLAlchemy's own means."""
+    alchemy = sys.modules["sqlalchemy.exc"]
     lost = (alchemy.PendingRollbackError, alchemy.DisconnectionError, alchemy.TimeoutError)
     if isinstance(error, lost):
         # An error before this one, which somebody has caught, has shown that the connection is

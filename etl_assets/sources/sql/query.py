@@ -4,18 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import SourceError
-from etl_assets.model.partitions import Partitions
 from etl_assets.model.refused import Refusals
-from etl_assets.model.stored import Bookmark
-from etl_assets.model.stream import Stream
 from etl_assets.sources.sql.cursor import Cursor, Span, shifted
-from etl_assets.sources.sql.options import Rules
-from etl_assets.sources.sql.partitions import PartitionFilter
-from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
 from etl_assets.sources.sql.words import START, QueryWords
 
 if TYPE_CHECKING:
+    from etl_assets.model.partitions import Partitions
+    from etl_assets.model.stored import Bookmark
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.sql.connection import Snapshot
+    from etl_assets.sources.sql.options import Rules
+    from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
     from etl_assets.sources.sql.types import Condition, Expression
 
 
@@ -39,14 +38,16 @@ class Query:
     def __init__(
         self,
         snapshot: "Snapshot",
-        table: SqlTable,
-        stream: Stream,
-        bookmark: Bookmark | None,
+        table: "SqlTable",
+        stream: "Stream",
+        bookmark: "Bookmark | None",
         query: Mapping[str, Any] | None,
-        rules: Rules,
+        rules: "Rules",
         *,
-        partitions: Partitions | None = None,
+        partitions: "Partitions | None" = None,
     ) -> None:
+        from etl_assets.sources.sql.partitions import PartitionFilter
+
         self.snapshot = snapshot
         self.table = table
         self.refusals = Refusals()
@@ -188,7 +189,7 @@ class Query:
         rest = [name for name in others if name not in self.stream.cursor]
         return [*order, *(self._sortable(self.table.columns[name]) for name in rest)]
 
-    def _sortable(self, column: SqlColumn) -> "Expression":
+    def _sortable(self, column: "SqlColumn") -> "Expression":
         if column.type.kind in {"json", "other", "uuid"}:  # some of these have no order
             return column.type.expression(column.expression, self.snapshot.dialect)
         return column.expression
@@ -197,7 +198,7 @@ class Query:
 
     def select(
         self,
-        columns: Sequence[SqlColumn],
+        columns: Sequence["SqlColumn"],
         shown_as: "Callable[[SqlColumn], Expression] | None" = None,
     ) -> Any:
         """Return the statement that reads these columns.
@@ -208,7 +209,7 @@ class Query:
         """
         sa = self.snapshot.core
 
-        def as_read(column: SqlColumn) -> "Expression":
+        def as_read(column: "SqlColumn") -> "Expression":
             return column.type.expression(column.expression, self.snapshot.dialect)
 
         give = shown_as or as_read

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
 from etl_assets.model import selection
-from etl_assets.model.stream import Stream
 from etl_assets.sources.sql.described import postgres_column_types
-from etl_assets.sources.sql.duckdb.types import types_of
 from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from sqlalchemy.engine.interfaces import ReflectedColumn
 
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.sql.connection import Snapshot
     from etl_assets.sources.sql.types import Expression
 
@@ -59,7 +58,7 @@ class SqlTable:
     Args:
         name: Its name.
         schema: None for the connection's default.
-        clause: What a statement selects from: of SQLAlchemy, or of `core`.
+        clause: What a statement selects from: of SQLAlchemy, or of `expressions`.
         columns: By their names.
         estimate: About how many rows it has, where the same question told it.
     """
@@ -85,7 +84,7 @@ class SqlTable:
         return self.columns[name]
 
 
-def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -> SqlTable:
+def table_of(snapshot: "Snapshot", stream: "Stream", default_schema: str | None) -> SqlTable:
     """Look up the table a stream is read from.
 
     Raises:
@@ -118,7 +117,7 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
     )
 
 
-def selected_columns(stream: Stream, table: SqlTable) -> tuple[list[SqlColumn], list[str]]:
+def selected_columns(stream: "Stream", table: SqlTable) -> tuple[list[SqlColumn], list[str]]:
     """Return the columns to read, and the declared ones that the table does not have.
 
     The columns to read are in the table's order. Keys and replication keys are always read. A
@@ -251,6 +250,8 @@ def _better_types(
     Of each: how it is read, and the type it is declared as. The former is None where the declared
     type says it.
     """
+    from etl_assets.sources.sql.duckdb.types import types_of
+
     if snapshot.dialect == "postgresql":
         return _described(snapshot, name, schema, columns)
     if snapshot.dialect == "duckdb":

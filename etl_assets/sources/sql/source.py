@@ -2,39 +2,37 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.arguments import refuse_unknown_options
 from etl_assets.exceptions import ConfigError, SourceError, naming_stream
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.key_ranges import KeyRanges
-from etl_assets.model.partitions import Partitions
 from etl_assets.model.request import NO_REQUEST, ReadRequest
-from etl_assets.model.stored import Bookmark
-from etl_assets.model.stream import Stream
 from etl_assets.secrets.option import wrap_secrets
 from etl_assets.secrets.url import SecretUrl, secret_url
-from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.sql.address import looks_like_url
 from etl_assets.sources.sql.capped import capped, refuse_beyond
 from etl_assets.sources.sql.connection import Server, Snapshot, connected
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
-from etl_assets.sources.sql.discovery import discovered, stream_of_query
 from etl_assets.sources.sql.errors import database_errors, is_timeout, translated
 from etl_assets.sources.sql.estimates import row_estimate
 from etl_assets.sources.sql.options import Rules, check_types, check_url, check_values, names_in
 from etl_assets.sources.sql.postgres.columns import plain_table
 from etl_assets.sources.sql.postgres.fingerprint import fingerprint, reached
 from etl_assets.sources.sql.postgres.late import bound_of, remark_of
-from etl_assets.sources.sql.queries import table_of_query
 from etl_assets.sources.sql.query import Query
-from etl_assets.sources.sql.ranges import split
 from etl_assets.sources.sql.reflection import SqlTable, selected_columns, table_of, usable_schemas
 from etl_assets.sources.sql.routes import Route
 from etl_assets.sources.sql.words import NOT_A_FILTER
 from etl_assets.sources.tap.verbs import MODES
+
+if TYPE_CHECKING:
+    from etl_assets.model.partitions import Partitions
+    from etl_assets.model.stored import Bookmark
+    from etl_assets.model.stream import Stream
 
 BATCH_ROWS = 122_880
 """As many as a row group of DuckDB has, which stores it with a third less work than fewer."""
@@ -163,6 +161,9 @@ class SqlSource(Source):
         A replication key is never guessed; `valid-replication-keys` in the stream's metadata says
         which there could be.
         """
+        from etl_assets.sources.sql.discovery import discovered, stream_of_query
+        from etl_assets.sources.sql.queries import table_of_query
+
         with connected(self._server()) as snapshot:
             found = discovered(
                 snapshot, _schemas(self.schema, snapshot), self.include, self.exclude, streams or ()
@@ -176,8 +177,8 @@ class SqlSource(Source):
 
     def load_data(
         self,
-        stream: Stream,
-        bookmarks: Bookmark | None = None,
+        stream: "Stream",
+        bookmarks: "Bookmark | None" = None,
         query: Mapping[str, Any] | None = None,
         *,
         request: ReadRequest = NO_REQUEST,
@@ -229,12 +230,14 @@ class SqlSource(Source):
 
     def count_records(
         self,
-        stream: Stream | str,
-        bookmarks: Bookmark | None = None,
+        stream: "Stream | str",
+        bookmarks: "Bookmark | None" = None,
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int:
         """Count the rows of a stream that `load_data` would yield; a name stands for its stream."""
+        from etl_assets.sources import selecting
+
         del kwargs
         stream = selecting.one(self, stream) if isinstance(stream, str) else stream
         with self._asking(stream) as snapshot:
@@ -242,11 +245,11 @@ class SqlSource(Source):
 
     def pending(
         self,
-        bookmarks: Mapping[Stream, Bookmark | None],
+        bookmarks: Mapping["Stream", "Bookmark | None"],
         *,
         timeout: float,
-        rows: Mapping[Stream, int] | None = None,
-    ) -> dict[Stream, bool | None]:
+        rows: Mapping["Stream", int] | None = None,
+    ) -> dict["Stream", bool | None]:
         """Return which streams have something new to read, by one connection.
 
         That is rows beyond their bookmark, or another number of rows. A stream is None if the
@@ -273,7 +276,7 @@ class SqlSource(Source):
                         break  # the transaction is gone with it: the others need a new one
         return answers
 
-    def latest(self, stream: Stream) -> dict[str, Any] | None:
+    def latest(self, stream: "Stream") -> dict[str, Any] | None:
         """Return the largest replication key as a bookmark.
 
         It is None if the stream has no key, or no row.
@@ -288,7 +291,7 @@ class SqlSource(Source):
             largest = cursor.maximum()
         return None if largest is None else as_bookmark(stream, largest)
 
-    def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
+    def key_ranges(self, stream: "Stream", parts: int) -> KeyRanges:
         """Split the stream by the first column of its primary key.
 
         The largest replication key is asked for in the same snapshot.
@@ -296,6 +299,8 @@ class SqlSource(Source):
         Raises:
             ConfigError: There is no such key, or it has no order.
         """
+        from etl_assets.sources.sql.ranges import split
+
         with self._asking(stream) as snapshot:
             asked = self._query(snapshot, stream, None, None)
             bound = bound_of(asked)
@@ -308,7 +313,7 @@ class SqlSource(Source):
                 bookmark = as_bookmark(stream, largest) if largest else None
             return KeyRanges(bookmark, split(snapshot, asked.table, stream, where, parts))
 
-    def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
+    def orders(self, stream: "Stream", query: Mapping[str, Any] | None = None) -> bool:
         """Return whether the database orders such a read by the replication key.
 
         It always does, unless rows are filtered.
@@ -324,7 +329,7 @@ class SqlSource(Source):
         )
 
     @contextmanager
-    def _asking(self, stream: Stream) -> Iterator[Snapshot]:
+    def _asking(self, stream: "Stream") -> Iterator[Snapshot]:
         with (
             naming_stream(stream.name),
             connected(self._server(), plainly=True) as snapshot,
@@ -332,7 +337,7 @@ class SqlSource(Source):
         ):
             yield snapshot
 
-    def _told(self, snapshot: Snapshot, stream: Stream) -> AbstractContextManager[None]:
+    def _told(self, snapshot: Snapshot, stream: "Stream") -> AbstractContextManager[None]:
         return translated(
             f"source {self.name!r}",
             phase="reading",
@@ -344,10 +349,10 @@ class SqlSource(Source):
     def _query(
         self,
         snapshot: Snapshot,
-        stream: Stream,
-        bookmark: Bookmark | None,
+        stream: "Stream",
+        bookmark: "Bookmark | None",
         query: Mapping[str, Any] | None,
-        partitions: Partitions | None = None,
+        partitions: "Partitions | None" = None,
     ) -> Query:
         table = self._table(snapshot, stream)
         return Query(snapshot, table, stream, bookmark, query, self.rules, partitions=partitions)
@@ -355,8 +360,8 @@ class SqlSource(Source):
     def _fingerprint(
         self,
         snapshot: Snapshot,
-        stream: Stream,
-        bookmark: Bookmark | None,
+        stream: "Stream",
+        bookmark: "Bookmark | None",
         query: Mapping[str, Any] | None,
     ) -> str | None:
         """Return what tells whether a read from the bookmark would find anything new.
@@ -372,8 +377,8 @@ class SqlSource(Source):
     def _last_fingerprint(
         self,
         snapshot: Snapshot,
-        stream: Stream,
-        bookmark: Bookmark | None,
+        stream: "Stream",
+        bookmark: "Bookmark | None",
         query: Mapping[str, Any] | None,
     ) -> str | None:
         """Return the fingerprint of what was read; None also where the connection is lost now.
@@ -385,21 +390,31 @@ class SqlSource(Source):
         except database_errors():
             return None
 
-    def _table(self, snapshot: Snapshot, stream: Stream) -> SqlTable:
-        sql = self.queries.get(stream.stream)
-        is_query = sql is not None and not stream.namespace
-        schema = _default_schema(self.schema)
-        if snapshot.is_direct:
-            table = None
-            if not is_query:
-                name = stream.table or stream.stream
-                table = plain_table(snapshot, name, stream.namespace or schema)
-            if table is not None:
-                return table
-            snapshot.take_sqlalchemy()
-        if sql is not None and is_query:
-            return table_of_query(snapshot, stream.stream, sql)
+    def _table(self, snapshot: Snapshot, stream: "Stream") -> SqlTable:
+        sql = None if stream.namespace else self.queries.get(stream.stream)
+        return _table_in(snapshot, stream, _default_schema(self.schema), sql)
+
+
+def _table_in(snapshot: Snapshot, stream: Stream, schema: str | None, sql: str | None) -> SqlTable:
+    """Return what a stream is read from.
+
+    Args:
+        snapshot: The open connection.
+        stream: The stream.
+        schema: Where its table is, if the stream does not say.
+        sql: The stream's query, if it is one.
+    """
+    if snapshot.is_direct:
+        name, place = stream.table or stream.stream, stream.namespace or schema
+        table = plain_table(snapshot, name, place) if sql is None else None
+        if table is not None:
+            return table
+        snapshot.take_sqlalchemy()
+    if sql is None:
         return table_of(snapshot, stream, schema)
+    from etl_assets.sources.sql.queries import table_of_query
+
+    return table_of_query(snapshot, stream.stream, sql)
 
 
 def _schemas(schema: str | Sequence[str] | None, snapshot: Snapshot) -> Sequence[str | None]:

@@ -18,14 +18,14 @@ from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, json_type, merge_t
 from etl_assets.model.values.arrays import array_of, decimals_of, decimals_of_texts
 from etl_assets.model.values.columns import is_before_year_one, to_array
 from etl_assets.model.values.scalars import to_json
-from etl_assets.sources.sql import core
+from etl_assets.sources.sql import expressions
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
     Expression = Any
-    """An expression of SQLAlchemy, or of `core`."""
+    """An expression of SQLAlchemy, or of `expressions`."""
     Condition = Any
 
 Kind = Literal[
@@ -62,8 +62,8 @@ def core_of(expression: Any) -> Any:
 
     It is SQLAlchemy, or our own part of it.
     """
-    if isinstance(expression, core.Element):
-        return core
+    if isinstance(expression, expressions.Element):
+        return expressions
     import sqlalchemy
 
     return sqlalchemy

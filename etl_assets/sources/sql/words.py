@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, did_you_mean, shorten
 from etl_assets.model.key_ranges import RANGE
-from etl_assets.model.stream import Stream
 from etl_assets.sources.sql.cursor import comparable, has_zone, typed
-from etl_assets.sources.sql.options import Rules
-from etl_assets.sources.sql.ranges import within
-from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
-from etl_assets.sources.sql.sqlite.times import values_have_zone
 
 if TYPE_CHECKING:
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.sql.connection import Snapshot
+    from etl_assets.sources.sql.options import Rules
+    from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
     from etl_assets.sources.sql.types import Condition, Expression
 
 LIMIT, OFFSET, START, END = "_limit", "_offset", "_start_date", "_end_date"
@@ -55,11 +53,13 @@ class QueryWords:
     def __init__(
         self,
         snapshot: "Snapshot",
-        table: SqlTable,
-        stream: Stream,
+        table: "SqlTable",
+        stream: "Stream",
         query: Mapping[str, Any],
-        rules: Rules,
+        rules: "Rules",
     ) -> None:
+        from etl_assets.sources.sql.ranges import within
+
         self.snapshot = snapshot
         self.table = table
         self.stream = stream
@@ -137,13 +137,13 @@ class QueryWords:
             return column.expression == _raw(self.snapshot, value)  # by the column's own collation
         return self._equals(column, value)
 
-    def _equals(self, column: SqlColumn, value: Any) -> "Condition":
+    def _equals(self, column: "SqlColumn", value: Any) -> "Condition":
         found = self.typed_for(column, value, "the query's")
         key = comparable(self.snapshot, column, stream=self.stream.name, against=[found])
         equal: Condition = key.expression == key.bind(found)
         return equal
 
-    def typed_for(self, column: SqlColumn, value: Any, whose: str) -> Any:
+    def typed_for(self, column: "SqlColumn", value: Any, whose: str) -> Any:
         """Return a value as the Python value of a column's kind.
 
         Args:
@@ -154,6 +154,8 @@ class QueryWords:
         Raises:
             ConfigError: It does not fit the column.
         """
+        from etl_assets.sources.sql.sqlite.times import values_have_zone
+
         kind, zoned = column.type.kind, None
         if self.snapshot.dialect == "sqlite" and kind == "timestamp":
             zoned = values_have_zone(self.snapshot, column.expression) or bool(has_zone(value))
@@ -184,7 +186,7 @@ class QueryWords:
         ]
         return [*asked, *self._bounds_of_rules(column)]
 
-    def _bounds_of_rules(self, column: SqlColumn) -> list[tuple[str, Any]]:
+    def _bounds_of_rules(self, column: "SqlColumn") -> list[tuple[str, Any]]:
         start, end = self.rules.start, self.rules.end
         first = last = None
         if start is not None:

@@ -8,8 +8,8 @@ one of an extension; the tests hold both to the same answer.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.sources.sql.core import CHAR, Declared, TableClause
 from etl_assets.sources.sql.described import postgres_type
+from etl_assets.sources.sql.expressions import CHAR, Declared, TableClause
 from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
 from etl_assets.sources.sql.types import SqlType
 

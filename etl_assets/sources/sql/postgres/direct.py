@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 from etl_assets.secrets.url import resolve_url
 from etl_assets.sources.sql.address import Parts
-from etl_assets.sources.sql.core import Select, TextClause
 from etl_assets.sources.sql.errors import DriverError, as_database_errors
+from etl_assets.sources.sql.expressions import Select, TextClause
 
 _PLAIN = r"[\w.-]+"
 _PLAIN_WORD = re.compile(_PLAIN, re.ASCII)
@@ -193,13 +193,13 @@ class Connection:
     def begin_nested(self) -> Iterator[None]:
         """Undo what is done here if it fails; the transaction goes on."""
         self._run("SAVEPOINT etl_assets", None)
+        word = "ROLLBACK TO"
         try:
             yield
-        except BaseException:
+            word = "RELEASE"
+        finally:
             if not self.invalidated:
-                self._run("ROLLBACK TO SAVEPOINT etl_assets", None)
-            raise
-        self._run("RELEASE SAVEPOINT etl_assets", None)
+                self._run(f"{word} SAVEPOINT etl_assets", None)
 
     def rollback(self) -> None:
         """End the transaction."""

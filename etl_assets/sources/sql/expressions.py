@@ -44,7 +44,7 @@ class Element:
 
     def sql(self, binds: Binds) -> str:
         """Return the expression, and add its values to those of the statement."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must override sql.")
 
     def part(self, binds: Binds) -> str:
         """Return the expression as a part of another one."""
