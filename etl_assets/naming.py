@@ -7,6 +7,7 @@ each keep their own identifier: the later ones get a short hash of the original 
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 
 from etl_assets.exceptions import ConfigError, shorten
@@ -141,6 +142,7 @@ def quoted_where_needed(identifier: str) -> str:
     return identifier if _PLAIN_WORD.fullmatch(identifier) else quote(identifier)
 
 
+@lru_cache(maxsize=4096)
 def quote(identifier: str, mark: str = '"') -> str:
     """Quote an identifier for SQL, doubling the quote mark.
 

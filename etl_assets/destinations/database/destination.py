@@ -243,8 +243,9 @@ class DatabaseDestination(Destination):
             return Stored()
         with self.short_transaction() as tx:
             ledger = self.ledger(tx)
-            place = self._table(ledger, source, stream, table)
-            return look_up(tx, ledger, source, stream, place, partition)
+            with ledger.reading():
+                place = self._table(ledger, source, stream, table)
+                return look_up(tx, ledger, source, stream, place, partition)
 
     def stored_partitions(
         self,
@@ -299,9 +300,10 @@ class DatabaseDestination(Destination):
         found = []
         with self.short_transaction() as tx:
             ledger = self.ledger(tx)
-            for stream, table in streams:
-                place = self._table(ledger, source, stream, table)
-                found.append(look_up(tx, ledger, source, stream, place, partition))
+            with ledger.reading():
+                for stream, table in streams:
+                    place = self._table(ledger, source, stream, table)
+                    found.append(look_up(tx, ledger, source, stream, place, partition))
         return found
 
     @override

@@ -218,9 +218,13 @@ class History(StateRows):
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Return source, namespace and stream of the last load into a table, or None."""
-        newest = self._newest_of(table, quote(NUMBER)) if self._numbered() else []
-        newest = newest or self._newest_of(table, self._inserted())
+        newest = self._once(("owner", table), lambda: self._newest_in(table))
         return max(newest)[1:] if newest else None
+
+    def _newest_in(self, table: TableName) -> list[tuple[Any, ...]]:
+        """Return the load id, source, namespace and stream of the last rows about a table."""
+        newest = self._newest_of(table, quote(NUMBER)) if self._numbered() else []
+        return newest or self._newest_of(table, self._inserted())
 
     def _newest_of(self, table: TableName, order: str) -> list[tuple[Any, ...]]:
         """Return the load id, source, namespace and stream of a table's last rows by one column."""

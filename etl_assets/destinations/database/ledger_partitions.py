@@ -68,6 +68,8 @@ class PartitionStates(History):
         Raises:
             StateError: The row is damaged.
         """
+        if not self.knows(source, stream):
+            return None
         newest = self._newest_state(source, stream) if self._numbered() else None
         if newest is not None:
             return replace(newest, bookmark=None)

@@ -70,8 +70,7 @@ def _is_taken(ledger: Ledger, source: str, stream: Stream, table: TableName) -> 
     if owner is not None and owner[0] == source and owner[1:] != stream.key:
         return True
     # Engines compare names without regard to case.
-    states = ledger.source_states(source)
-    return any(one.table.folded == table.folded for one in states if not one.shared)
+    return any(one.folded == table.folded for one in ledger.source_tables(source))
 
 
 def lock_name(source: str, stream: Stream, partition: str) -> str:

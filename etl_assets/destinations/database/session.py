@@ -272,12 +272,13 @@ class DatabaseSession(Session):
     ) -> Committed:
         stream = load.stream
         tx.lock(lock_name(load.source, stream, load.partition))
-        table = self._table(ledger, load)
-        tx.settle(table)
-        own = self._checked(ledger, load)
-        current = self._known(ledger, load, own)
-        self._checks.begin(load, current)
-        check_owner(tx, ledger, load, table)
+        with ledger.reading():
+            table = self._table(ledger, load)
+            tx.settle(table)
+            own = self._checked(ledger, load)
+            current = self._known(ledger, load, own)
+            self._checks.begin(load, current)
+            check_owner(tx, ledger, load, table)
         rows, changes, plan = 0, [], None
         columns = self._columns_if_kept(tx, load, table, current)
         if columns is None:

@@ -1,7 +1,8 @@
 """The state rows of one database: listing them, and finding those of a stream or a split."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from etl_assets.destinations.database.state_rows import (
     STATE_COLUMNS,
@@ -16,6 +17,8 @@ from etl_assets.model.events import StreamKey
 from etl_assets.model.stored import StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import quote
+
+_Answer = TypeVar("_Answer")
 
 LEDGER_TABLE = "_etl_assets_loads"
 SPLIT = "split/"
@@ -46,6 +49,26 @@ class StateRows:
         self._ledger_table = TableName(LEDGER_TABLE, schema)
         self._state = transaction.quoted(self._state_table)
         self._loads = transaction.quoted(self._ledger_table)
+        self._read: dict[Any, Any] | None = None
+        """What was read while nothing is written, by the question."""
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Ask each question once: nothing is written to the two tables here."""
+        self._read = {}
+        try:
+            yield
+        finally:
+            self._read = None
+
+    def _once(self, question: Any, answer: Callable[[], _Answer]) -> _Answer:
+        """Return the answer to a question, which is asked once while nothing is written."""
+        if self._read is None:
+            return answer()
+        if question not in self._read:
+            self._read[question] = answer()
+        found: _Answer = self._read[question]
+        return found
 
     def states(self) -> list[StreamState]:
         """Return every state row, by key; those that are damaged say so."""
@@ -57,8 +80,11 @@ class StateRows:
         return [state for state in told if not state.partition.startswith((SPLIT, CONFIG))]
 
     def _found(self, sql: str, parameters: Sequence[Any] = ()) -> list[StreamState]:
+        return [state_of(row) for row in self._rows(sql, parameters)]
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:
-            return [state_of(row) for row in self._tx.execute(sql, parameters)]
+            return self._tx.execute(sql, parameters)
         # Some drivers give nothing at all of a row with a text that is not UTF-8.
         except UnicodeDecodeError as error:
             raise StateError(
@@ -84,10 +110,9 @@ class StateRows:
         Raises:
             StateError: It is damaged.
         """
-        found = self._found(
-            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY)}",
-            (source, stream.namespace or "", stream.name, partition),
-        )
+        key = (source, stream.namespace or "", stream.name, partition)
+        sql = f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY)}"
+        found = self._once(("state", *key), lambda: self._found(sql, key))
         if not found:
             return None
         state = sound(found[0])
@@ -106,6 +131,19 @@ class StateRows:
             f"WHERE {equals(('source', 'partition'))} ORDER BY {listed(('stream', 'namespace'))}",
             (source, partition),
         )
+
+    def source_tables(self, source: str) -> list[TableName]:
+        """Return the tables that the streams of a source have."""
+        found = self._rows(
+            f"SELECT {listed(('stream', 'table_name', 'table_schema'))} FROM {self._state} "
+            f"WHERE {equals(('source', 'partition'))}",
+            (source, ""),
+        )
+        return [
+            TableName(name or "", schema or "")
+            for stream, name, schema in found
+            if stream and isinstance(name, str | None) and isinstance(schema, str | None)
+        ]
 
     def stream_states(self, source: str, stream: Stream) -> list[StreamState]:
         """Return all state rows of a stream: its own, and one for each partition that was loaded.
@@ -147,8 +185,8 @@ class StateRows:
             f"AND {quote('partition')} NOT LIKE ?"
         )
         key = (source, stream.namespace or "", stream.name)
-        ((count,),) = self._tx.execute(sql, (*key, f"{SPLIT}%"))
-        return bool(count)
+        counted = self._once(("knows", *key), lambda: self._tx.execute(sql, (*key, f"{SPLIT}%")))
+        return bool(counted[0][0])
 
     def partitioned(self, source: str) -> frozenset[StreamKey]:
         """Return the streams of a source of which partitions were loaded, by their keys."""

@@ -242,8 +242,8 @@ class DuckDBTransaction(SqlTransaction):
             self.execute(self._inserting(table, {}, stamp, f"range({count})"))
             return count
         sql = self._inserting(table, dict(zip(columns, columns, strict=True)), stamp, _ROWS)
-        is_plain = table not in self._constrained and not self._is_indexed(table)
-        limited = self._limits_memory and is_plain
+        may_limit = self._limits_memory and table not in self._constrained
+        limited = may_limit and not self._is_indexed(table)
         with insert_memory(self._connection) if limited else nullcontext() as memory:
             return self._with_rows(rows, sql, memory)
 

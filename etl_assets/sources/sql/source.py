@@ -287,8 +287,7 @@ class SqlSource(Source):
         if not stream.cursor:
             return None
         with self._asking(stream) as snapshot:
-            cursor = Cursor(snapshot, self._table(snapshot, stream), stream, None)
-            largest = cursor.maximum()
+            largest = Cursor(snapshot, self._table(snapshot, stream), stream, None).maximum()
         return None if largest is None else as_bookmark(stream, largest)
 
     def key_ranges(self, stream: "Stream", parts: int) -> KeyRanges:
@@ -395,7 +394,9 @@ class SqlSource(Source):
         return _table_in(snapshot, stream, _default_schema(self.schema), sql)
 
 
-def _table_in(snapshot: Snapshot, stream: Stream, schema: str | None, sql: str | None) -> SqlTable:
+def _table_in(
+    snapshot: Snapshot, stream: "Stream", schema: str | None, sql: str | None
+) -> SqlTable:
     """Return what a stream is read from.
 
     Args:
