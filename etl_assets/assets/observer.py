@@ -30,6 +30,7 @@ from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Committed, Load
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.values.scalars import to_json
+from etl_assets.own_threads import OwnThread
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style
 from etl_assets.progress_text import describe
 from etl_assets.redaction import redact
@@ -83,9 +84,7 @@ class RunObserver(Observer):
         self._expected: dict[str, int] = {}
         self._began = clock()
         self._over = threading.Event()
-        self._heart = threading.Thread(
-            target=self._beat, name=f"heartbeat of {stream}", daemon=True
-        )
+        self._heart = OwnThread(target=self._beat, name=f"heartbeat of {stream}", daemon=True)
 
     def __enter__(self) -> Self:
         self._heart.start()

@@ -11,13 +11,13 @@ attached only where no other thread could want to, and only while none of the us
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl_assets.naming import quote
+from etl_assets.own_threads import is_only_thread
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,13 +51,12 @@ turns makes one for each turn."""
 
 def can_attach(path: str) -> bool:
     """Return whether a file is small, and nobody else in this process could open it meanwhile."""
-    name = _name_of(path)
+    name = name_of(path)
     if not name or name.casefold() in _OWN_NAMES:
         return False
     if any(name in sys.modules for name in ("duckdb_engine", "ipykernel")):
         return False  # engines and notebooks keep connections, and have threads
-    others = threading.enumerate()
-    if len(others) > 1 or others[0] is not threading.current_thread():
+    if not is_only_thread():
         return False
     try:
         return 0 < Path(path).stat().st_size <= MOST_BYTES
@@ -128,10 +127,10 @@ def _connection(path: str) -> "duckdb.DuckDBPyConnection":
     return _kept[0].connection
 
 
-def _name_of(path: str) -> str:
+def name_of(path: str) -> str:
     """Return what DuckDB calls the database of a file."""
     return Path(path).name.partition(".")[0]
 
 
 def _quoted(path: str) -> str:
-    return quote(_name_of(path))
+    return quote(name_of(path))

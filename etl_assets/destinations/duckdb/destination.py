@@ -188,7 +188,7 @@ class DuckDBDestination(DatabaseDestination):
             if connection is not None:
                 with attached.detaching(connection, path):
                     connection.begin()
-                    yield DuckDBTransaction(connection, is_attached=True)
+                    yield DuckDBTransaction(connection, attached_as=attached.name_of(path))
                     self._commit(connection)
                 return
         with self.transaction() as tx:

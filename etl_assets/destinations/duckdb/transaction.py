@@ -44,7 +44,8 @@ class DuckDBTransaction(SqlTransaction):
         connection: In a transaction.
         limits_memory: Insert under a memory limit of our own, because the database is a file and
             nobody has set a limit.
-        is_attached: The file is attached to an instance, which has another default database.
+        attached_as: What the file's database is called in an instance that has it attached; None
+            where it is the instance's own.
     """
 
     own_types = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
@@ -55,16 +56,18 @@ class DuckDBTransaction(SqlTransaction):
         connection: "duckdb.DuckDBPyConnection",
         *,
         limits_memory: bool = False,
-        is_attached: bool = False,
+        attached_as: str | None = None,
     ) -> None:
         self._connection = connection
-        self._is_attached = is_attached
+        self._attached_as = attached_as
         self._limits_memory = limits_memory
         self._types: dict[TableName, dict[str, str]] = {}
         self._changed: set[TableName] = set()
         self._constrained: set[TableName] = set()
-        (found,) = connection.execute("SELECT current_database()").fetchall()
-        self._catalog = str(found[0])
+        if attached_as is None:
+            (found,) = connection.execute("SELECT current_database()").fetchall()
+            attached_as = str(found[0])
+        self._catalog = attached_as
         self._catalogs = {self._catalog.casefold(), *_OWN_CATALOGS}
 
     @override
@@ -113,8 +116,8 @@ class DuckDBTransaction(SqlTransaction):
             # is asked for on another connection: if the table is not there, that aborts the
             # transaction. (To look into DuckDB's catalog views would cost 15 ms.)
             with closing(self._connection.cursor()) as other:
-                if self._is_attached:
-                    other.execute(f"USE {quote(self._catalog)}")
+                if self._attached_as is not None:
+                    other.execute(f"USE {quote(self._attached_as)}")
                 known = self._types[table] = self._described(other, table)
         return known
 

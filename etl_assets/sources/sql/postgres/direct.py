@@ -26,8 +26,8 @@ _URL = re.compile(
 )
 _DIALECTS = {"postgresql", "postgres", "postgresql+psycopg"}
 _DRIVER = SimpleNamespace(name="postgresql", driver="psycopg")
-_OF_SQLALCHEMY = {"host", "port", "user", "password", "database", "dbname", "options"}
-"""Words in a query that its parser looks into."""
+_OF_SQLALCHEMY = {"host", "port"}
+"""Words in a query that it has a form of its own for."""
 
 
 @dataclass(frozen=True)
