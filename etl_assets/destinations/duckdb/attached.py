@@ -31,7 +31,7 @@ _OPEN_HERE = "Unique file handle conflict"
 
 
 class _Instance:
-    """An instance without a file. It has one thread, this one, so that it survives a fork."""
+    """An instance without a file, which works in the thread that calls it."""
 
     def __init__(self, path: str) -> None:
         import duckdb
@@ -47,6 +47,8 @@ class _Instance:
 _kept: list[_Instance] = []
 """The instance, if there is one. It is for the last file only: a process that loads into several in
 turns makes one for each turn."""
+_of_parent: list[_Instance] = []
+"""Instances of a process that has forked by other means than Python's: they are left alone."""
 
 
 def can_attach(path: str) -> bool:
@@ -106,6 +108,8 @@ def detaching(connection: "duckdb.DuckDBPyConnection", path: str) -> Iterator[No
 
 def discard() -> None:
     """Close the instance, and the file that is attached to it, if there is one."""
+    if not _kept:
+        return
     import duckdb
 
     while _kept:
@@ -113,8 +117,15 @@ def discard() -> None:
             _kept.pop().connection.close()
 
 
+if hasattr(os, "register_at_fork"):
+    # A child could neither use the instance nor close it.
+    os.register_at_fork(before=discard)
+
+
 def _connection(path: str) -> "duckdb.DuckDBPyConnection":
-    if _kept and (_kept[0].path != path or _kept[0].pid != os.getpid()):
+    if _kept and _kept[0].pid != os.getpid():
+        _of_parent.append(_kept.pop())
+    if _kept and _kept[0].path != path:
         discard()
     if not _kept:
         from etl_assets.destinations.duckdb.transaction import sql_names_only

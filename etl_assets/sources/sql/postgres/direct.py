@@ -70,7 +70,7 @@ class Address:
             "password": self.password,
             "dbname": self.database,
         }
-        return {word: value for word, value in parts.items() if value is not None} | {**self.query}
+        return {word: value for word, value in parts.items() if value} | {**self.query}
 
 
 def direct_address(value: Any, source: str) -> Address | None:
