@@ -493,9 +493,9 @@ def _refuse_without_key(stream: "Stream", chosen: WriteStrategy, wanted: WriteSt
 
     The latter is a key that no table can have.
     """
-    from etl_assets.protocol.airbyte.messages import refuse_nested_key
-
     if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
+        from etl_assets.protocol.airbyte.messages import refuse_nested_key
+
         refuse_nested_key(stream)
     if chosen is WriteStrategy.MERGE and not _has_key(stream):
         raise ConfigError(

@@ -24,8 +24,6 @@ def resolve(value: Any, *, name: str = "config") -> Any:
         ConfigError: A reference has no value, such as an environment variable that is not set. It
             may be a `SecretNotFoundError`.
     """
-    from etl_assets.secrets.registry import get_secret
-
     get_value = getattr(value, "get_value", None)
     if callable(get_value):
         found = get_value()
@@ -37,6 +35,8 @@ def resolve(value: Any, *, name: str = "config") -> Any:
         remember(found)
         return found
     if isinstance(value, str) and value.startswith(PREFIX):
+        from etl_assets.secrets.registry import get_secret
+
         return get_secret(value, allow_prompt=False)
     if isinstance(value, Mapping):
         return {key: resolve(item, name=f"{name}.{key}") for key, item in value.items()}

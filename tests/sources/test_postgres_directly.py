@@ -181,7 +181,7 @@ def test_the_server_is_asked_the_same(postgres: Database, rules: Rules) -> None:
             stream = Stream("plain", primary_key=["i4", "jb"], replication_key=list(key))
             for bookmark in (None, {name: KEYS[name] for name in key}):
                 for query in queries:
-                    given = (postgres, stream, bookmark, rules, query)
+                    given: Any = (postgres, stream, bookmark, rules, query)
                     assert statements(own, *given) == statements(theirs, *given), (
                         key,
                         bookmark,
@@ -197,7 +197,7 @@ def test_spans_are_the_same(postgres: Database) -> None:
     create(postgres)
     rules = Rules(timedelta(hours=2), None, "error", "2026-01-01", "2026-02-01", None)
     stream = Stream("plain", primary_key=["i4"], replication_key="tz")
-    given = (postgres, stream, {"tz": KEYS["tz"]}, rules, {})
+    given: Any = (postgres, stream, {"tz": KEYS["tz"]}, rules, {})
     with directly(postgres) as own, by_sqlalchemy(postgres) as theirs:
         assert statements(own, *given) == statements(theirs, *given)
 

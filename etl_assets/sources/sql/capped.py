@@ -58,8 +58,6 @@ def refuse_beyond(asked: "Query") -> None:
 
 
 def _most(asked: "Query", cursor: "Cursor") -> Any:
-    from etl_assets.sources.sql.sqlite.times import values_have_zone
-
     given = asked.rules.max_bookmark
     if given is None:
         return None
@@ -78,5 +76,7 @@ def _most(asked: "Query", cursor: "Cursor") -> Any:
         return now.date()
     zoned = column.type.kind == "instant"
     if asked.snapshot.dialect == "sqlite" and column.type.kind == "timestamp":
+        from etl_assets.sources.sql.sqlite.times import values_have_zone
+
         zoned = bool(values_have_zone(asked.snapshot, column.expression))
     return now if zoned else now.replace(tzinfo=None)

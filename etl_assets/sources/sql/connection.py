@@ -235,9 +235,6 @@ def _close(connection: Any) -> None:
 def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.Engine":
     import sqlalchemy as sa
 
-    from etl_assets.packages import missing_dialect, missing_driver
-    from etl_assets.sources.sql.duckdb.file import read_only, with_reflection
-
     url = parse_url(server.url, server.source)
     if server.statement_timeout is not None and url.get_backend_name() not in _TIMED:
         raise ConfigError(
@@ -247,6 +244,8 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
             "database.",
         )
     if url.get_backend_name() == "duckdb":
+        from etl_assets.sources.sql.duckdb.file import with_reflection
+
         url = with_reflection(url)
     args = _arguments(server, url, connect_seconds)
     try:
@@ -254,12 +253,18 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
             url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args
         )
     except sa.exc.NoSuchModuleError:
+        from etl_assets.packages import missing_dialect
+
         raise missing_dialect(url.drivername, f"source {server.source!r}") from None
     except ImportError as error:
+        from etl_assets.packages import missing_driver
+
         raise missing_driver(url.drivername, error, f"source {server.source!r}") from error
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, server.source, clock)
     if url.get_backend_name() == "duckdb":
+        from etl_assets.sources.sql.duckdb.file import read_only
+
         read_only(engine, server.source, clock)
     waits_for_handshake = "read_timeout" not in {*args, *url.query}
     if url.drivername.endswith("+pymysql") and waits_for_handshake:

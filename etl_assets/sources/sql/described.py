@@ -55,8 +55,6 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
         snapshot: The open connection.
         described: The cursor's description.
     """
-    from etl_assets.sources.sql.duckdb.types import type_of
-
     if snapshot.dialect == "postgresql":
         found = postgres_types(snapshot, described)
         return [
@@ -66,6 +64,8 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
     if snapshot.is_mysql:
         return [(_mysql_type(one), f"type {one[1]}") for one in described]
     if snapshot.dialect == "duckdb":
+        from etl_assets.sources.sql.duckdb.types import type_of
+
         return [(type_of(one[1]), one[1]) for one in described]
     return [(SqlType("any", None), "")] * len(described)
 

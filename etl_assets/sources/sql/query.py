@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from etl_assets.model.stream import Stream
     from etl_assets.sources.sql.connection import Snapshot
     from etl_assets.sources.sql.options import Rules
+    from etl_assets.sources.sql.partitions import PartitionFilter
     from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
     from etl_assets.sources.sql.types import Condition, Expression
 
@@ -46,8 +47,6 @@ class Query:
         *,
         partitions: "Partitions | None" = None,
     ) -> None:
-        from etl_assets.sources.sql.partitions import PartitionFilter
-
         self.snapshot = snapshot
         self.table = table
         self.refusals = Refusals()
@@ -55,7 +54,9 @@ class Query:
         self.rules = rules
         self.words = QueryWords(snapshot, table, stream, query or {}, rules)
         self.limit, self.offset = self.words.limit, self.words.offset
-        self._inside = None if partitions is None else PartitionFilter(self.words, partitions)
+        self._inside: PartitionFilter | None = None
+        if partitions is not None:
+            self._inside = _filter_of(self.words, partitions)
         self._conditions: list[Condition] = [*self.words.filters, *self.words.within]
         """What the query and the partitions say of the rows, beside the replication key."""
         if self._inside is not None:
@@ -233,3 +234,9 @@ class Query:
         found = int(self.snapshot.connection.execute(statement).scalar_one())
         rows = max(found - (self.offset or 0), 0)
         return rows if self.limit is None else min(rows, self.limit)
+
+
+def _filter_of(words: QueryWords, partitions: "Partitions") -> "PartitionFilter":
+    from etl_assets.sources.sql.partitions import PartitionFilter
+
+    return PartitionFilter(words, partitions)

@@ -250,11 +250,11 @@ def _better_types(
     Of each: how it is read, and the type it is declared as. The former is None where the declared
     type says it.
     """
-    from etl_assets.sources.sql.duckdb.types import types_of
-
     if snapshot.dialect == "postgresql":
         return _described(snapshot, name, schema, columns)
     if snapshot.dialect == "duckdb":
+        from etl_assets.sources.sql.duckdb.types import types_of
+
         return types_of(snapshot, clause)
     if snapshot.is_mysql and any(type(one["type"]).__name__ == "NullType" for one in columns):
         return dict.fromkeys(_geometries(snapshot, name, schema), (None, MySqlGeometry()))

@@ -58,8 +58,6 @@ class QueryWords:
         query: Mapping[str, Any],
         rules: "Rules",
     ) -> None:
-        from etl_assets.sources.sql.ranges import within
-
         self.snapshot = snapshot
         self.table = table
         self.stream = stream
@@ -71,7 +69,11 @@ class QueryWords:
             self.equals(name, value) for name, value in query.items() if name not in WORDS
         ]
         self.is_range = query.get(RANGE) is not None
-        self.within = within(snapshot, table, stream, query[RANGE]) if self.is_range else []
+        self.within: list[Condition] = []
+        if self.is_range:
+            from etl_assets.sources.sql.ranges import within
+
+            self.within = within(snapshot, table, stream, query[RANGE])
         self._check()
         self.bounds = self._bounds() if stream.cursor else []
         """The bounds of the first replication key, each START or END; all of them hold."""
@@ -154,10 +156,10 @@ class QueryWords:
         Raises:
             ConfigError: It does not fit the column.
         """
-        from etl_assets.sources.sql.sqlite.times import values_have_zone
-
         kind, zoned = column.type.kind, None
         if self.snapshot.dialect == "sqlite" and kind == "timestamp":
+            from etl_assets.sources.sql.sqlite.times import values_have_zone
+
             zoned = values_have_zone(self.snapshot, column.expression) or bool(has_zone(value))
         elif kind not in {"timestamp", "instant"} and isinstance(value, list | dict | tuple | set):
             raise self.error(f"{whose} {column.name!r} is {shorten(value)}, not one value.")
