@@ -270,8 +270,7 @@ class DatabaseSession(Session):
     def _publish(
         self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None
     ) -> Committed:
-        stream = load.stream
-        tx.lock(lock_name(load.source, stream, load.partition))
+        tx.lock(lock_name(load.source, load.stream, load.partition))
         with ledger.reading():
             table = self._table(ledger, load)
             tx.settle(table)
@@ -284,7 +283,7 @@ class DatabaseSession(Session):
         if columns is None:
             plan = self._plan(load, table, current)
             rows, changes = write(tx, plan), plan.changes
-            columns = columns_after(tx, stream, table, plan.physical, current)
+            columns = columns_after(tx, load.stream, table, plan.physical, current)
         fault("rows")
         rows_in_table = tx.count(table)
         changed_by = load.load_id
