@@ -274,7 +274,9 @@ def test_a_lag_is_a_part_of_the_table_whatever_its_unit(made: Database) -> None:
     stream = Stream(
         "items", primary_key=["id"], replication_key="at", replication_method="INCREMENTAL"
     )
-    assert read(made, stream, lag=timedelta(seconds=5))[1] == 0
+    seen, asked, _ = read(made, stream, lag=timedelta(seconds=5))
+    assert seen.expected == []
+    assert asked <= int(made.kind == "postgresql")
 
 
 def test_a_total_is_never_less_than_what_was_read() -> None:
