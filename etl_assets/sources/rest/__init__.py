@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etl_assets.sources.rest.auth import ApiKey, Basic, Bearer, Login
     from etl_assets.sources.rest.endpoint import Endpoint
-    from etl_assets.sources.rest.queries import graphql
     from etl_assets.sources.rest.incremental import Since
     from etl_assets.sources.rest.oauth import ClientCredentials, RefreshToken, TokenFile
     from etl_assets.sources.rest.pages import (
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
         Page,
         PageNumber,
     )
+    from etl_assets.sources.rest.queries import graphql
     from etl_assets.sources.rest.request import Request
     from etl_assets.sources.rest.responses import Answer
     from etl_assets.sources.rest.source import RestSource

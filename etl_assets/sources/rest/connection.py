@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -358,7 +359,7 @@ def connected(url: str, auth: Auth, options: Options, limiter: Limiter) -> Itera
         client = httpx.Client(
             timeout=options.timeout,
             http2=options.http2,
-            verify=options.verify,
+            verify=_certificates(options.verify),
             proxy=options.proxy,
             transport=transport(),
             follow_redirects=False,
@@ -372,6 +373,14 @@ def connected(url: str, auth: Auth, options: Options, limiter: Limiter) -> Itera
             yield connection
         finally:
             connection.stop()
+
+
+@cache
+def _certificates(verify: bool | str) -> Any:  # noqa: FBT001 - httpx's own argument
+    """Return how certificates are checked; to read those of the system takes a while."""
+    import httpx
+
+    return httpx.create_ssl_context(verify=verify)
 
 
 class _Waits:

@@ -7,6 +7,8 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.stream import Stream
+from etl_assets.secrets.option import wrap_secrets
+from etl_assets.secrets.references import is_reference
 from etl_assets.sources.rest.incremental import Since
 from etl_assets.sources.rest.openapi import schema_of
 from etl_assets.sources.rest.pages import pages_of
@@ -90,6 +92,8 @@ class Endpoint:
             object.__setattr__(self, "incremental", Since(self.incremental))
         object.__setattr__(self, "pages", pages_of(self.pages))
         object.__setattr__(self, "method", self.method.upper())
+        for name in ("params", "headers", "form"):
+            object.__setattr__(self, name, wrap_secrets(getattr(self, name)))
         for name, allowed in _WORDS.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(
@@ -170,6 +174,8 @@ class Endpoint:
 
 
 def _texts(value: Any) -> Iterable[str]:
+    if is_reference(value):
+        return
     if isinstance(value, str):
         yield str(value)
     elif isinstance(value, Mapping):

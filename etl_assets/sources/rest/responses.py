@@ -131,11 +131,12 @@ class Answer:
         found = _CHARSET.search(self.headers.get("content-type", ""))
         if found is None:
             return None
+        name = str(found[1])
         try:
-            "".encode(found[1])
+            "".encode(name)
         except LookupError:
             return None
-        return str(found[1])
+        return name
 
     @property
     def _utf8(self) -> bytes:

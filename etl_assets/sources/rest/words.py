@@ -7,7 +7,6 @@ from typing import Any
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.sources.rest.auth import ApiKey, Basic, Bearer
 from etl_assets.sources.rest.endpoint import Endpoint
-from etl_assets.sources.rest.queries import graphql
 from etl_assets.sources.rest.incremental import Since
 from etl_assets.sources.rest.oauth import ClientCredentials, RefreshToken, TokenFile
 from etl_assets.sources.rest.pages import (
@@ -18,6 +17,7 @@ from etl_assets.sources.rest.pages import (
     OnePage,
     PageNumber,
 )
+from etl_assets.sources.rest.queries import graphql
 
 Makers = Mapping[str, Callable[..., Any]]
 

@@ -60,6 +60,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one write per answer
 
             def handle_one(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)

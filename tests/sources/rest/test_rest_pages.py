@@ -63,9 +63,9 @@ def test_page_numbers_end_at_a_short_page_or_a_status_where_that_is_said(
     server.routes["/status"] = lambda asked: by_page(asked) or Reply({"error": "?"}, 404)
     with pytest.raises(SourceError, match="GET /status answered 404"):
         rows_of(api(Endpoint("rows", "/status", pages=PageNumber())))
-    assert ids(rows_of(api(Endpoint("rows", "/status", pages=PageNumber(last_status=404))))) == list(
-        range(7)
-    )
+    assert ids(
+        rows_of(api(Endpoint("rows", "/status", pages=PageNumber(last_status=404))))
+    ) == list(range(7))
 
 
 def test_an_offset_counts_what_has_come_also_where_the_api_gives_less(
@@ -155,9 +155,7 @@ def test_an_empty_page_with_a_cursor_is_not_the_end(server: Server, api: Api) ->
         return {"data": rows, "next": following}
 
     server.routes["/rows"] = answer
-    source = api(
-        Endpoint("rows", "/rows", records="data", pages=Cursor("next", param="after"))
-    )
+    source = api(Endpoint("rows", "/rows", records="data", pages=Cursor("next", param="after")))
     assert ids(rows_of(source)) == [0, 1, 2]
 
 
@@ -244,7 +242,7 @@ def test_a_cursor_that_comes_again_is_an_error(server: Server, api: Api) -> None
         return {"data": [{"id": next(counter)}], "next": following[asked.query.get("c")]}
 
     server.routes["/rows"] = answer
-    with pytest.raises(SourceError, match="page 3. leads to a page that was read already"):
+    with pytest.raises(SourceError, match=r"page 3. leads to a page that was read already"):
         rows_of(api(Endpoint("rows", "/rows", records="data", pages=Cursor("next", param="c"))))
     assert len(server.asked) == 3
 
@@ -253,7 +251,7 @@ def test_pages_that_repeat_are_an_error(server: Server, api: Api) -> None:
     """An API that does not know the parameter gives the first page for ever."""
     server.routes["/rows"] = lambda _: ROWS[:3]
     for pages in (PageNumber("pagina"), Offset("skip")):
-        with pytest.raises(SourceError, match="page 2. has the same records as a page before"):
+        with pytest.raises(SourceError, match=r"page 2. has the same records as a page before"):
             rows_of(api(Endpoint("rows", "/rows", pages=pages)))
 
 
@@ -268,7 +266,10 @@ def test_pages_may_be_alike_where_that_is_said(server: Server, api: Api) -> None
     [
         ({"rows": []}, "has nothing at 'data'"),
         ({"data": None}, "has null at 'data'"),
-        ({"data": {"id": 9}}, "has an object where the records should be, and before it was a list"),
+        (
+            {"data": {"id": 9}},
+            "has an object where the records should be, and before it was a list",
+        ),
         ({"data": [9]}, "has 9 where a record should be"),
         ([], "has nothing at 'data'"),
     ],
@@ -328,5 +329,5 @@ def test_graphql_follows_its_page_info_and_refuses_errors(server: Server, api: A
     )
     assert ids(rows_of(api(endpoint))) == list(range(7))
     server.route("/graphql", {"data": {"users": None}, "errors": [{"message": "too complex"}]})
-    with pytest.raises(SourceError, match="something went wrong: .*too complex"):
+    with pytest.raises(SourceError, match=r"something went wrong: .*too complex"):
         rows_of(api(endpoint))
