@@ -13,13 +13,19 @@ T = TypeVar("T")
 AHEAD = 2
 """How many items of a read wait to be taken, before it waits itself."""
 
+LONGEST_END = 5.0
+"""How many seconds a read may take to end, before the connection is closed under it."""
 
-def in_order(reads: Iterator[Callable[[], Iterator[T]]], workers: int) -> Iterator[T]:
+
+def in_order(
+    reads: Iterator[Callable[[], Iterator[T]]], workers: int, stop: Callable[[], None]
+) -> Iterator[T]:
     """Yield the items of reads, one read after the other, while the next ones are read already.
 
     Args:
         reads: Each begins when it is called.
         workers: How many are read at once.
+        stop: Wakes up reads that wait, as nobody takes what they give.
     """
     if workers <= 1:
         for begin in reads:
@@ -36,8 +42,12 @@ def in_order(reads: Iterator[Callable[[], Iterator[T]]], workers: int) -> Iterat
             yield from running[0].items()
             running.popleft()
     finally:
+        if running:
+            stop()
         for one in running:
             one.stop()
+        for one in running:
+            one.join()
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,10 @@ class _Running(Generic[T]):
         with suppress(queue.Empty):
             while True:
                 self._items.get_nowait()
+
+    def join(self) -> None:
+        """Wait until it has ended: it uses what is closed next."""
+        self._thread.join(LONGEST_END)
 
     def _run(self) -> None:
         try:

@@ -334,6 +334,8 @@ class Connection:
 
     def _tell(self, state: Any) -> None:
         error = state.outcome.exception()
+        if self._stopped.is_set():
+            return
         _log.warning(
             "%s Trying again in %.1f s (%d of %d).",
             error.error.message,

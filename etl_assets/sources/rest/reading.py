@@ -194,7 +194,8 @@ class EndpointRead:
         self, since: Since | None, spans: Sequence[Span], wanted: Wanted
     ) -> Iterator[tuple[list[Row], bool]]:
         reads = (partial(self._of_one, since, spans, one, wanted) for one in self._parents())
-        yield from in_order(reads, self._endpoint.concurrency or self._api.concurrency)
+        workers = self._endpoint.concurrency or self._api.concurrency
+        yield from in_order(reads, workers, self._connection.stop)
 
     def _of_one(
         self, since: Since | None, spans: Sequence[Span], values: Values, wanted: Wanted

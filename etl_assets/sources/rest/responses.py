@@ -114,7 +114,7 @@ class Answer:
                 continue
             names = (relation["quoted"] or relation["bare"] or "").lower().split()
             if rel.lower() in names:
-                return urljoin(self.url, found["url"])
+                return str(urljoin(self.url, found["url"]))
         return None
 
     def error(self, why: str, *, hint: str | None = None) -> SourceError:

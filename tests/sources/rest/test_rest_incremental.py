@@ -187,7 +187,7 @@ def windowed(**options: Any) -> Since:
 def _tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:
+        def now(cls, tz: Any = None) -> Any:
             return datetime(2026, 1, 10, 6, tzinfo=tz)
 
     monkeypatch.setattr("etl_assets.sources.rest.reading.datetime", Clock)
