@@ -1,11 +1,11 @@
 """A connection to an API: requests are sent, sent again where that may help, and answered whole."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from etl_assets.exceptions import (
@@ -20,6 +20,8 @@ from etl_assets.exceptions import (
 from etl_assets.packages import require
 from etl_assets.redaction import redact
 from etl_assets.redaction.logs import masked_logger
+from etl_assets.secrets.option import wrap_secrets
+from etl_assets.secrets.references import resolve
 from etl_assets.sources.rest import body
 from etl_assets.sources.rest.auth import Auth, Credentials
 from etl_assets.sources.rest.limits import Limiter, asked_pause, used_up
@@ -63,8 +65,18 @@ class Options:
     http2: bool = False
     proxy: Any = field(default=None, repr=False)
     verify: bool | str = True
-    trusted_hosts: tuple[str, ...] = ()
+    trusted_hosts: Sequence[str] = ()
     headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in wrap_secrets({"proxy": self.proxy, "headers": self.headers}).items():
+            object.__setattr__(self, name, value)
+
+    def resolved(self) -> Self:
+        """Return the options with their references resolved."""
+        headers = resolve(dict(self.headers), name="headers")
+        plain = {name: str.__str__(text) for name, text in headers.items()}
+        return replace(self, proxy=resolve(self.proxy, name="proxy"), headers=plain)
 
 
 class _AgainError(Exception):

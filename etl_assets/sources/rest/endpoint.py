@@ -112,6 +112,13 @@ class Endpoint:
                 hint="Rows that come again are merged by it: give the endpoint a primary_key.",
                 stream=self.name,
             )
+        if since.per_parent and not (self.parents and self.primary_key):
+            raise ConfigError(
+                f"stream {self.name!r}: per_parent needs parents and a primary key.",
+                hint="Name a parent in the path, such as {users.id}, and give the endpoint a "
+                "primary_key.",
+                stream=self.name,
+            )
         if since.order and self.parents:
             raise ConfigError(
                 f"stream {self.name!r}: rows of many parents come in no order.",
@@ -152,12 +159,19 @@ class Endpoint:
     def stream(self) -> Stream:
         """The stream, as far as it is declared."""
         since = self.since
+        words: dict[str, Any] = {"replication_key": None if since is None else since.field}
+        if since is not None and since.per_parent:
+            own = {"selected": True, "forced-replication-method": "INCREMENTAL"}
+            words = {
+                "replication_method": "INCREMENTAL",
+                "metadata": [{"breadcrumb": [], "metadata": own}],
+            }
         return Stream(
             self.name,
             schema=self._schema(),
             primary_key=self.primary_key,
-            replication_key=None if since is None else since.field,
             description=self.description,
+            **words,
         )
 
     def _schema(self) -> dict[str, Any] | None:

@@ -52,6 +52,8 @@ class Since:
             checkpoint; `desc`: the newest first, so that the read may end at the first row before
             the bookmark. Both are checked.
         filter: Leave out rows before the bookmark here. By default only where the API is not asked.
+        per_parent: Of an endpoint with parents: each of them has a bookmark of its own, so that one
+            that is new is read from its very beginning. Needs a primary key.
     """
 
     field: str
@@ -68,6 +70,7 @@ class Since:
     exclusive: bool = False
     order: str | None = None
     filter: bool | None = None
+    per_parent: bool = False
 
     def __post_init__(self) -> None:
         for name in ("window", "lookback"):

@@ -20,6 +20,7 @@ from etl_assets.sources.rest.connection import Connection
 from etl_assets.sources.rest.endpoint import Endpoint
 from etl_assets.sources.rest.incremental import ALL, Since, Span
 from etl_assets.sources.rest.pages import OnePage, Page, Pages, speaks_of_more
+from etl_assets.sources.rest.parent_bookmarks import OwnBookmark, ParentBookmarks
 from etl_assets.sources.rest.parents import Row, Values, filled, kept, parent_of, values_of
 from etl_assets.sources.rest.records import Records
 from etl_assets.sources.rest.request import Request
@@ -100,6 +101,11 @@ class EndpointRead:
 
     def batches(self, wanted: Wanted) -> Iterator[Batch]:
         """Yield the rows, and the bookmarks that cover them where the API's order allows any."""
+        own = self._endpoint.since
+        if own is not None and own.per_parent and self._stream.method == "INCREMENTAL":
+            yield from self._by_parents(own, wanted)
+            yield from self._remarks()
+            return
         since = self._since(wanted)
         spans = self._spans(since, wanted)
         if self._endpoint.parents:
@@ -130,6 +136,14 @@ class EndpointRead:
         self._records.check()
         for _ in self._spanned(None, ALL, {}, Wanted()):
             return
+
+    @property
+    def _followed(self) -> Stream:
+        """The stream, with the replication key that its parents are followed by."""
+        own = self._endpoint.since
+        if own is None or not own.per_parent:
+            return self._stream
+        return self._stream.replace(replication_key=own.field)
 
     # What is asked for
 
@@ -197,6 +211,33 @@ class EndpointRead:
         workers = self._endpoint.concurrency or self._api.concurrency
         yield from in_order(reads, workers, self._connection.stop)
 
+    def _by_parents(self, since: Since, wanted: Wanted) -> Iterator[Batch]:
+        """Yield the rows of each parent behind its own bookmark, and the bookmarks of all."""
+        marks = ParentBookmarks(self._stream, since, wanted.bookmark)
+
+        def of_one(values: Values) -> Iterator[tuple[list[Row], OwnBookmark | None]]:
+            mark = marks.begin(values)
+            own = Wanted(mark.bookmark, wanted.partitions, wanted.eager)
+            for span in self._spans(since, own):
+                for rows, _ in self._spanned(since, span, values, own):
+                    yield mark.take(rows), None
+            yield [], mark
+
+        reads = (partial(of_one, values) for values in self._parents())
+        workers = self._endpoint.concurrency or self._api.concurrency
+        waiting: list[Row] = []
+        for rows, done in in_order(reads, workers, self._connection.stop):
+            waiting += rows
+            if done is not None:
+                marks.end(done)
+            if waiting and done is not None and (wanted.eager or len(waiting) >= BATCH_ROWS):
+                yield Batch(waiting, bookmark=marks.stored())
+                waiting = []
+            elif len(waiting) >= BATCH_ROWS:
+                yield Batch(waiting)
+                waiting = []
+        yield Batch(waiting, bookmark=marks.stored(complete=True))
+
     def _of_one(
         self, since: Since | None, spans: Sequence[Span], values: Values, wanted: Wanted
     ) -> Iterator[tuple[list[Row], bool]]:
@@ -226,7 +267,7 @@ class EndpointRead:
             raw = (wanted.bookmark or {}).get(asks.field)
             request = asks.asked(request, span, raw=raw if wanted.partitions is None else None)
         request = filled(request, values, self._stream.name)
-        belonging = Belonging(self._stream, since, span, wanted.bookmark, asked=asks)
+        belonging = Belonging(self._followed, since, span, wanted.bookmark, asked=asks)
         for page in self._pages(request):
             rows = kept(self._endpoint, list(page.records), values)  # type: ignore[arg-type]
             taken, is_last = belonging.of(rows)

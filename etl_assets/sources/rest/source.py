@@ -17,9 +17,10 @@ from etl_assets.secrets.references import is_reference, resolve
 from etl_assets.sources.base import Source
 from etl_assets.sources.rest.auth import auth_of
 from etl_assets.sources.rest.connection import Connection, Options, connected
+from etl_assets.sources.rest.discovery import proposed
 from etl_assets.sources.rest.endpoint import Endpoint
 from etl_assets.sources.rest.limits import interval_of, limiter_of
-from etl_assets.sources.rest.openapi import document_of, proposed
+from etl_assets.sources.rest.openapi import document_of
 from etl_assets.sources.rest.pages import pages_of
 from etl_assets.sources.rest.parents import parent_of
 from etl_assets.sources.rest.reading import Api, EndpointRead, Wanted
@@ -116,15 +117,15 @@ class RestSource(Source):
         self._params = wrap_secrets(dict(params or {}))
         self._concurrency = concurrency
         self._sending = Options(
-            timeout=timeout,
-            retries=retries,
-            max_wait=max_wait,
-            max_bytes=max_bytes,
-            http2=http2,
-            proxy=wrap_secrets({"proxy": proxy})["proxy"],
-            verify=verify,
-            trusted_hosts=tuple(trusted_hosts),
-            headers=wrap_secrets(dict(headers or {})),
+            timeout,
+            retries,
+            max_wait,
+            max_bytes,
+            http2,
+            proxy,
+            verify,
+            trusted_hosts,
+            headers or {},
         )
         self._endpoints = self._declared(streams)
         self.streams = [one.stream for one in self._endpoints.values()]
@@ -237,17 +238,7 @@ class RestSource(Source):
 
     def _connected(self) -> AbstractContextManager[Connection]:
         url = self._address()
-        given = self._sending
-        options = Options(
-            **{
-                **vars(given),
-                "proxy": resolve(given.proxy, name="proxy"),
-                "headers": {
-                    name: str.__str__(text)
-                    for name, text in resolve(given.headers, name="headers").items()
-                },
-            }
-        )
+        options = self._sending.resolved()
         limiter = limiter_of(f"{self.name} {url}", self._interval)
         return connected(url, self._auth, options, limiter)
 

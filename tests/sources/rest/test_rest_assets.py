@@ -36,7 +36,7 @@ class Crm:
     """The API of the readme: users by a cursor and since a moment, and their invoices."""
 
     def __init__(self, server: Server) -> None:
-        self.users = [
+        self.users: list[dict[str, Any]] = [
             {"id": n, "name": f"user {n}", "updated_at": f"2026-01-0{n}T00:00:00Z"}
             for n in range(1, 6)
         ]
@@ -121,9 +121,7 @@ def test_rows_at_the_bookmark_are_not_appended_twice(
         {"n": 3, "at": "2026-01-02"},
     ]
     server.routes["/events"] = lambda asked: [
-        one
-        for one in rows
-        if one["at"] >= asked.query.get("since", "")  # type: ignore[operator]
+        one for one in rows if str(one["at"]) >= asked.query.get("since", "")
     ]
     path = tmp_path / "w.duckdb"
     source = api(Endpoint("events", "/events", incremental=Since("at", "since")))
@@ -275,7 +273,7 @@ def test_a_run_that_is_killed_goes_on_from_its_last_page(
         **os.environ,
         "ETL_ASSETS_CHECKPOINT_SECONDS": "0",
         "DAGSTER_HOME": str(tmp_path),
-        "PYTHONPATH": os.getcwd(),
+        "PYTHONPATH": str(Path.cwd()),
     }
     options: dict[str, Any] = {
         "cwd": tmp_path,

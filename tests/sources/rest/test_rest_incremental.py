@@ -316,3 +316,14 @@ def test_a_replication_key_of_the_asset_alone_filters_here(server: Server, api: 
     stream = source.discover().streams[0].replace(replication_key="id", replication_method=None)
     found = [one for batch in source.load_data(stream, {"id": 7}) for one in batch.to_rows(stream)]
     assert ids(found) == [7, 8]
+
+
+def test_what_the_hints_about_increments_name_is_taken() -> None:
+    for span in ("30d", "12h", "5m", "1w", "90s", "250ms"):
+        assert isinstance(Since("at", "from", lookback=span).lookback, timedelta)
+    for kind in ("date-time", "date", "unix", "unix_ms"):
+        assert Since("at", type=kind).type == kind
+    for order in ("asc", "desc"):
+        assert Since("at", order=order).order == order
+    given = Since("at", "from", end_param="to", initial="2026-01-01", window="30d")
+    assert given.window == timedelta(days=30)

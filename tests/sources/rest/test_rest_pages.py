@@ -331,3 +331,31 @@ def test_graphql_follows_its_page_info_and_refuses_errors(server: Server, api: A
     server.route("/graphql", {"data": {"users": None}, "errors": [{"message": "too complex"}]})
     with pytest.raises(SourceError, match=r"something went wrong: .*too complex"):
         rows_of(api(endpoint))
+
+
+def test_what_the_hints_about_pages_name_helps(server: Server, api: Api) -> None:
+    server.route("/none", Reply(status=204))
+    with pytest.raises(SourceError, match="has no body"):
+        rows_of(api(Endpoint("none", "/none")))
+    assert rows_of(api(Endpoint("none", "/none", missing="empty"))) == []
+    server.route("/words", ["a", "b"])
+    with pytest.raises(SourceError, match="which is no object"):
+        rows_of(api(Endpoint("words", "/words")))
+    source = api(Endpoint("words", "/words", records="[].{value: @}"))
+    assert rows_of(source) == [{"value": "a"}, {"value": "b"}]
+    assert Cursor("meta.next", param="after").body is None
+    for wrong in ({}, {"at": "x"}, {"at": "x", "param": "y", "missing": "ignore"}):
+        with pytest.raises(ConfigError):
+            Cursor(**wrong)
+    for given in ("param", "body", "header"):
+        for missing in ("error", "end"):
+            Cursor("x", **{given: "y", "missing": missing})
+    with pytest.raises(ConfigError, match="is no JMESPath expression"):
+        rows_of(api(Endpoint("words", "/words", records="a..b")))
+    server.route("/rows", {"data": [{"id": 1, "label": "x"}], "result": {"items": [{"id": 2}]}})
+    for records, rows in (
+        ("data", [{"id": 1, "label": "x"}]),
+        ("result.items[]", [{"id": 2}]),
+        ("data[].{id: id, name: label}", [{"id": 1, "name": "x"}]),
+    ):
+        assert rows_of(api(Endpoint("rows", "/rows", records=records))) == rows

@@ -2,10 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import duckdb
 import pytest
 
+from etl_assets import DuckDBDestination, stream_assets
 from etl_assets.exceptions import ConfigError, DataError, SourceError
 from etl_assets.sources.rest import Cursor, Endpoint, PageNumber, RestSource, Since
 from tests.sources.rest.conftest import batches_of, rows_of
@@ -218,6 +222,87 @@ def test_each_parent_is_asked_from_the_bookmark_of_before_the_read(
     rows_of(api(USERS, endpoint), "events", bookmark={"at": "2026-01-04"})
     asked = [one.query["since"] for one in server.asked if one.path.endswith("events")]
     assert asked == ["2026-01-04", "2026-01-04"]
+
+
+def with_events(server: Server, events: dict[int, list[str]]) -> None:
+    """Give users events, each with a moment, by the moment they are asked from."""
+    server.routes["/users"] = lambda asked: paged([{"id": n} for n in sorted(events)], asked)
+    for user in range(9):
+        server.routes[f"/users/{user}/events"] = lambda asked: [
+            {"id": n, "at": at}
+            for n, at in enumerate(events[int(asked.path.split("/")[2])])
+            if at >= asked.query.get("since", "")
+        ]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("strategy", ["auto", "append"])
+def test_each_parent_has_a_bookmark_of_its_own_where_that_is_asked_for(
+    server: Server, api: Api, tmp_path: Path, concurrency: int, strategy: str
+) -> None:
+    events = {0: ["2026-01-01", "2026-01-09", "2026-01-09"], 1: ["2026-01-02"], 2: []}
+    with_events(server, events)
+    endpoint = Endpoint(
+        "events",
+        "/users/{users.id}/events",
+        primary_key=["user", "id"],
+        keep={"user": "users.id"},
+        incremental=Since("at", "since", per_parent=True),
+    )
+    source = api(USERS, endpoint, concurrency=concurrency)
+    assets = stream_assets(
+        source,
+        ["events"],
+        destination=DuckDBDestination(tmp_path / "w.duckdb"),
+        write_strategy=strategy,
+    )
+    instance = dg.DagsterInstance.ephemeral()
+    assert dg.materialize(assets, instance=instance).success
+    events[1].append("2026-01-03")  # before the largest of all
+    events[0].append("2026-01-09")  # at the bookmark of its own
+    events[3] = ["2020-01-01"]  # a parent that is new
+    server.asked.clear()
+    assert dg.materialize(assets, instance=instance).success
+    asked = {one.path: one.query for one in server.asked}
+    assert asked["/users/0/events"] == {"since": "2026-01-09"}
+    assert asked["/users/1/events"] == {"since": "2026-01-02"}
+    assert asked["/users/2/events"] == asked["/users/3/events"] == {}
+    with duckdb.connect(tmp_path / "w.duckdb") as connection:
+        found = connection.sql('SELECT "user", id FROM api.events ORDER BY ALL').fetchall()
+    assert found == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (3, 0)]
+
+
+def test_bookmarks_of_parents_stay_while_they_are_read_and_end_with_them(
+    server: Server, api: Api
+) -> None:
+    events = {0: ["2026-01-05"], 1: ["2026-01-06"]}
+    with_events(server, events)
+    endpoint = Endpoint(
+        "events",
+        "/users/{users.id}/events",
+        primary_key="id",
+        incremental=Since("at", "since", per_parent=True),
+    )
+    source = api(USERS, endpoint)
+    stream = source.discover().select(["events"])[0]
+    known = {
+        "parents": {
+            f'{{"users.id":{user}}}': [at, []]
+            for user, at in ((0, "2026-01-01"), (1, "2026-01-02"), (7, "2026"))
+        }
+    }
+    batches = list(source.load_data(stream, known, {"_limit": 99}))
+    values = [
+        {key[-2]: value for key, (value, _) in batch.bookmark["parents"].items()}  # type: ignore[index]
+        for batch in batches
+    ]
+    assert values == [
+        {"0": "2026-01-05", "1": "2026-01-02", "7": "2026"},
+        {"0": "2026-01-05", "1": "2026-01-06", "7": "2026"},
+        {"0": "2026-01-05", "1": "2026-01-06"},
+    ]
+    with pytest.raises(ConfigError, match="per_parent needs parents and a primary key"):
+        Endpoint("events", "/events", incremental=Since("at", per_parent=True))
 
 
 def test_a_parent_is_read_whole_also_where_it_is_incremental(server: Server, api: Api) -> None:
