@@ -300,9 +300,12 @@ class Connection:
         )
         response = self._client.send(made, stream=True)
         try:
-            coding = response.headers.get("content-encoding", "")
             limit = self._options.max_bytes
-            told = body.whole(response.iter_raw(), coding, limit)
+            if response.is_stream_consumed:  # of a transport that a test has made
+                told = body.whole([response.content], "", limit)
+            else:
+                coding = response.headers.get("content-encoding", "")
+                told = body.whole(response.iter_raw(), coding, limit)
             found = {name.lower(): text for name, text in response.headers.items()}
             ends = "content-length" in found or "chunked" in found.get("transfer-encoding", "")
             is_two = response.http_version == "HTTP/2"
