@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 10
 _log = masked_logger("etl_assets.sources.rest")
+_THEIR_LOGGERS = (
+    *("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy"),
+    *("httpcore.socks", "hpack.hpack", "hpack.table", "h2"),
+)
+"""They log URLs and header fields, and a key may be in one."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _KEEP_METHOD = {307, 308}
 _RATE_LIMITED = {429}
@@ -370,8 +375,8 @@ def connected(url: str, auth: Auth, options: Options, limiter: Limiter) -> Itera
     httpx = require("httpx", "RestSource")
     if options.http2:
         require("h2", "http2=True")
-    masked_logger("httpx")  # it logs URLs, and a key may be in one
-    masked_logger("httpcore")
+    for name in _THEIR_LOGGERS:
+        masked_logger(name)
     try:
         client = httpx.Client(
             timeout=options.timeout,

@@ -105,11 +105,7 @@ class RestSource(Source):
         refuse_unknown_options(own, type(self), options, _OTHERS)
         _check_options(own, locals())
         super().__init__(name=name, **options)
-        self._url = self._config.get("url") if url is None else url
-        if self._url is None:
-            raise ConfigError(
-                f"{own} needs a url.", hint='For example RestSource(url="https://api.example.com").'
-            )
+        self._url = _given(own, self._config.get("url") if url is None else url)
         self.openapi = openapi
         self._auth = auth_of(auth_in(auth))
         self._interval = interval_of(rate)
@@ -241,6 +237,15 @@ class RestSource(Source):
         options = self._sending.resolved()
         limiter = limiter_of(f"{self.name} {url}", self._interval)
         return connected(url, self._auth, options, limiter)
+
+
+def _given(own: str, url: Any) -> Any:
+    """Refuse a source without a URL."""
+    if url is None:
+        raise ConfigError(
+            f"{own} needs a url.", hint='For example RestSource(url="https://api.example.com").'
+        )
+    return url
 
 
 def _has_references(endpoint: Endpoint) -> bool:
