@@ -25,7 +25,7 @@ from etl_assets.secrets.references import resolve
 from etl_assets.sources.rest import body
 from etl_assets.sources.rest.auth import Auth, Credentials
 from etl_assets.sources.rest.limits import Limiter, asked_pause, used_up
-from etl_assets.sources.rest.request import Request
+from etl_assets.sources.rest.request import Request, origin
 from etl_assets.sources.rest.responses import Answer
 from etl_assets.sources.rest.transport import transport
 
@@ -115,7 +115,7 @@ class Connection:
         self._client = client
         self._options = options
         self._limiter = limiter
-        self._origins = {_origin(url), *map(_origin_of_host, options.trusted_hosts)}
+        self._origins = {origin(url), *map(_origin_of_host, options.trusted_hosts)}
         self._lock = threading.Lock()
         self._renewals = 0
         self._stopped = threading.Event()
@@ -239,9 +239,9 @@ class Connection:
 
     def _hint(self, answer: Answer, signs: bool) -> str:  # noqa: FBT001 - passed on
         if signs and not self._trusts(answer.url):
-            host = urlsplit(answer.url)
+            scheme = urlsplit(answer.url).scheme
             return (
-                f"{host.scheme}://{host.netloc} is another host than the API's, and was given no "
+                f"{scheme}://{_host(answer.url)} is another host than the API's, and was given no "
                 "credentials. If it may have them, name it in trusted_hosts."
             )
         return "Check the credentials, and what they are allowed to read."
@@ -277,7 +277,7 @@ class Connection:
         except (httpx.TransportError, body.CutBodyError) as error:
             raise _AgainError(
                 UnavailableError(
-                    f"{request}: no whole answer from {urlsplit(request.url).netloc}: "
+                    f"{request}: no whole answer from {_host(request.url)}: "
                     f"{type(error).__name__}: {redact(str(error))}",
                     hint="Check the url, the network and the proxy, or raise timeout=.",
                 )
@@ -344,7 +344,7 @@ class Connection:
             return True
 
     def _trusts(self, url: str) -> bool:
-        return _origin(url) in self._origins
+        return origin(url) in self._origins
 
     # Waiting
 
@@ -406,7 +406,7 @@ def _certificates(verify: bool | str) -> Any:  # noqa: FBT001 - httpx's own argu
 
 
 class _Waits:
-    """How long is waited: as long as the API asks, else longer each time.
+    """How long is waited: longer each time, and at least as long as the API asks.
 
     Args:
         otherwise: How long where the API asks for nothing.
@@ -416,8 +416,7 @@ class _Waits:
         self._otherwise = otherwise
 
     def __call__(self, state: Any) -> float:
-        pause = _pause(state)
-        return self._otherwise(state) if pause is None else pause
+        return max(_pause(state) or 0.0, self._otherwise(state))
 
 
 def _pause(state: Any) -> float | None:
@@ -440,15 +439,24 @@ def _redirected(request: Request, answer: Answer, url: str) -> Request:
 
 
 def _stripped(request: Request) -> Request:
-    """Return a request for a host that is to learn nothing: without header fields of the user's."""
+    """Return a request for a host that is to learn nothing: without header fields of the user's.
+
+    Raises:
+        SourceError: It has a body, which may hold what is secret.
+    """
+    if request.json is not None or request.form is not None:
+        raise SourceError(
+            f"{request} would send its body to {_host(request.url)}, which is another host than "
+            "the API's.",
+            hint="If it may have it, name the host in trusted_hosts.",
+        )
     return replace(request, headers={})
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or default
+def _host(url: str) -> str:
+    """Return the host of a URL and its port, without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _origin_of_host(host: str) -> tuple[str, str, int | None]:
-    return _origin(host if "://" in host else f"https://{host}")
+    return origin(host if "://" in host else f"https://{host}")

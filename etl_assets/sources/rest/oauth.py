@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from etl_assets.exceptions import AuthenticationError, ConfigError, SourceError
+from etl_assets.exceptions import AuthenticationError, ConfigError, RateLimitedError, SourceError
 from etl_assets.logs import warn_once
 from etl_assets.redaction import remember
 from etl_assets.secrets.option import wrap_secrets
@@ -248,6 +248,8 @@ class Tokens:
     def _asked(self) -> Token:
         try:
             self._token = self._ask()
+        except RateLimitedError:
+            raise  # which may pass
         except SourceError as error:
             raise AuthenticationError(
                 f"The token server gave no token: {error.message}",

@@ -23,7 +23,7 @@ from etl_assets.sources.rest.pages import OnePage, Page, Pages, speaks_of_more
 from etl_assets.sources.rest.parent_bookmarks import OwnBookmark, ParentBookmarks
 from etl_assets.sources.rest.parents import Row, Values, filled, kept, parent_of, values_of
 from etl_assets.sources.rest.records import Records
-from etl_assets.sources.rest.request import Request
+from etl_assets.sources.rest.request import Request, origin
 from etl_assets.sources.rest.responses import Answer
 from etl_assets.sources.rest.sorting import Belonging
 
@@ -54,12 +54,14 @@ class Api:
 
     def request(self, endpoint: Endpoint) -> Request:
         """Return the request of an endpoint, before anything is filled in."""
-        path = endpoint.path
+        path, shared = endpoint.path, self.params
         url = path if "://" in path else f"{self.url.rstrip('/')}/{path.lstrip('/')}"
+        if origin(url) != origin(self.url):
+            shared = {}  # a key may be among them
         return Request(
             endpoint.method,
             url,
-            {**self.params, **endpoint.params},
+            {**shared, **endpoint.params},
             dict(endpoint.headers),
             endpoint.json,
             endpoint.form,
@@ -171,7 +173,7 @@ class EndpointRead:
         if since is None:
             return [ALL]
         if wanted.partitions is not None:
-            return list(_of_partitions(since, wanted.partitions))
+            return _of_partitions(since, wanted.partitions)
         return list(since.spans(since.start(wanted.bookmark), datetime.now(UTC)))
 
     # Spans
@@ -264,8 +266,10 @@ class EndpointRead:
         request = self._api.request(self._endpoint)
         asks = since or (self._endpoint.since if wanted.partitions is not None else None)
         if asks is not None:
-            raw = (wanted.bookmark or {}).get(asks.field)
-            request = asks.asked(request, span, raw=raw if wanted.partitions is None else None)
+            # As it is stored where the span begins right there.
+            is_first = wanted.partitions is None and not span.drops_before
+            raw = (wanted.bookmark or {}).get(asks.field) if is_first else None
+            request = asks.asked(request, span, raw=raw)
         request = filled(request, values, self._stream.name)
         belonging = Belonging(self._followed, since, span, wanted.bookmark, asked=asks)
         for page in self._pages(request):
@@ -413,16 +417,23 @@ def rows_of_parents(
                 yield {**around, name: row}
 
 
-def _of_partitions(since: Since, partitions: Partitions) -> Iterator[Span]:
-    """Yield what is asked for of partitions: windows of the field, else all rows."""
-    for conditions in partitions.joined:
-        window = conditions.get(since.field)
+def _of_partitions(since: Since, partitions: Partitions) -> list[Span]:
+    """Return what is asked for of partitions: windows of the field, else all rows."""
+    windows = [conditions.get(since.field) for conditions in partitions.joined]
+    spans: list[Span] = []
+    is_exact = True
+    for window in windows:
         if not isinstance(window, TimeWindow) or not since.asks or since.type is None:
-            yield ALL
-            return
+            return [ALL]
         start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
         is_utc = not window.start.utcoffset() and not window.end.utcoffset()
-        yield Span(start, since.until(end), needs_zone=not is_utc)
+        spans.append(Span(start, since.until(end), needs_zone=not is_utc))
+        is_exact &= since.until(start) == start and since.until(end) == end
+    if is_exact or len(spans) == 1:
+        return spans
+    # What the API can be asked for may overlap: rows of one would come with the other, too.
+    first, last = min(one.start for one in spans), max(one.end for one in spans)
+    return [Span(first, last, needs_zone=any(one.needs_zone for one in spans))]
 
 
 def _joined(rows: Iterator[tuple[list[Row], bool]], *, eager: bool) -> Iterator[Batch]:

@@ -101,6 +101,13 @@ class Request:
         return f"{self.method} {self.path}"
 
 
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Return what tells a host from others: the scheme, the name and the port."""
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or default
+
+
 def text_of(value: Any, name: str) -> str:
     """Return a value as it is written in a URL.
 

@@ -12,6 +12,7 @@ from etl_assets.model.catalog import Catalog
 from etl_assets.model.request import NO_REQUEST, ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
+from etl_assets.redaction import remember
 from etl_assets.secrets.option import wrap_secrets
 from etl_assets.secrets.references import is_reference, resolve
 from etl_assets.sources.base import Source
@@ -225,7 +226,8 @@ class RestSource(Source):
         return Api(self._address(), endpoints, self._pages, params, self._concurrency)
 
     def _address(self) -> str:
-        url = str(resolve(self._url, name="url"))
+        url = str.__str__(resolve(self._url, name="url"))
+        remember(url)  # it may have a password
         if "://" not in url:
             raise ConfigError(
                 f"The url of {self.name!r} is no URL.", hint="It begins with https://."

@@ -202,6 +202,32 @@ def test_a_partition_asks_for_its_own_day(
     assert query(path, "SELECT id FROM api.rows ORDER BY 1") == [(n,) for n in expected]
 
 
+def test_partitions_that_the_api_cannot_tell_apart_are_asked_for_together(
+    server: Server, api: Api, tmp_path: Path
+) -> None:
+    """Two hours of one day, of an API that can only be asked for whole days: no row comes twice."""
+    by_day(server)
+    path = tmp_path / "w.duckdb"
+    since = Since("at", "from", end_param="to", type="date-time", format="date")
+    source = api(Endpoint("rows", "/rows", incremental=since))
+    partitions = dg.HourlyPartitionsDefinition("2026-01-01-00:00")
+    options = {
+        "rows": StreamOptions(
+            partitions_def=partitions,
+            partition_by="at",
+            backfill_policy=dg.BackfillPolicy.single_run(),
+        )
+    }
+    assets = stream_assets(source, destination=DuckDBDestination(path), options=options)
+    tags = {
+        "dagster/asset_partition_range_start": "2026-01-02-00:00",
+        "dagster/asset_partition_range_end": "2026-01-02-12:00",
+    }
+    assert materialize(assets, tags=tags).success
+    assert query(path, "SELECT id FROM api.rows ORDER BY 1") == [(3,), (4,)]
+    assert server.asked[-1].query == {"from": "2026-01-02", "to": "2026-01-03"}
+
+
 def test_times_without_a_zone_are_no_partition_of_another_zone(
     server: Server, api: Api, tmp_path: Path
 ) -> None:

@@ -305,6 +305,35 @@ def test_another_host_is_given_no_credentials(server: Server, api: Api, how: str
     other.close()
 
 
+def test_a_body_and_shared_parameters_are_not_sent_to_another_host(
+    server: Server, api: Api
+) -> None:
+    other = Server()
+    other.route("/rows", GOOD)
+    elsewhere = other.url.replace("127.0.0.1", "localhost")
+    server.route("/rows", Reply(None, 307, {"Location": f"{elsewhere}/rows"}))
+    endpoint = Endpoint("rows", "/rows", method="POST", form={"password": "pass-word"})
+    with pytest.raises(SourceError, match="would send its body to localhost"):
+        rows_of(api(endpoint))
+    assert other.asked == []
+    trusting = api(endpoint, trusted_hosts=[elsewhere])
+    assert rows_of(trusting) == GOOD
+    absolute = Endpoint("rows", f"{elsewhere}/rows", params={"own": 1})
+    assert (
+        rows_of(api(absolute, params={"key": "shared-key"}, auth=Bearer("token-of-mine"))) == GOOD
+    )
+    assert other.asked[-1].query == {"own": "1"}
+    assert "Authorization" not in other.asked[-1].headers
+    other.close()
+
+
+def test_a_password_in_the_url_is_in_no_error(api: Api) -> None:
+    source = api(Endpoint("rows", "/rows"), url="http://me:pass-word@127.0.0.1:9", retries=0)
+    with pytest.raises(UnavailableError) as raised:
+        rows_of(source)
+    assert "pass-word" not in str(raised.value)
+
+
 def test_redirects_within_a_host_are_followed_and_end(server: Server, api: Api) -> None:
     server.route("/old", Reply(None, 301, {"Location": "/rows?x=1"}))
     server.route("/rows", GOOD)

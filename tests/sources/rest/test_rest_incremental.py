@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from etl_assets.exceptions import BookmarkError, ConfigError, SourceError
+from etl_assets.model.partitions import Partition, Partitions, TimeWindow
 from etl_assets.sources.rest import Endpoint, Offset, PageNumber, RestSource, Since
 from etl_assets.sources.rest.incremental import Span
+from etl_assets.sources.rest.reading import _of_partitions
 from tests.sources.rest.conftest import batches_of, rows_of
 from tests.sources.rest.server import Asked, Server
 
@@ -327,3 +329,21 @@ def test_what_the_hints_about_increments_name_is_taken() -> None:
         assert Since("at", order=order).order == order
     given = Since("at", "from", end_param="to", initial="2026-01-01", window="30d")
     assert given.window == timedelta(days=30)
+
+
+def test_partitions_are_asked_for_by_windows_or_all_at_once_where_these_would_overlap() -> None:
+    def day(hour: int, until: int) -> Partition:
+        start = datetime(2026, 1, 2, hour, tzinfo=UTC)
+        return Partition(str(hour), {"at": TimeWindow(start, start + timedelta(hours=until))})
+
+    wanted = Partitions((day(1, 1), day(5, 1)))
+    by_second = Since("at", "from", end_param="to", type="date-time")
+    assert [(one.start.hour, one.end.hour) for one in _of_partitions(by_second, wanted)] == [
+        (1, 2),
+        (5, 6),
+    ]
+    by_date = by_second.replaced(format="date")
+    (span,) = _of_partitions(by_date, wanted)
+    assert (span.start.hour, span.end) == (1, datetime(2026, 1, 3, tzinfo=UTC))
+    for cannot in (Since("at"), Since("at", "from"), Since("other", "from", type="date-time")):
+        assert _of_partitions(cannot, wanted) == [Span()]
