@@ -43,8 +43,8 @@ class Since:
         format: How a value is written for the API: `iso`, `date`, `unix`, `unix_ms`, a format of
             `strftime` (in UTC), or a function. By default as the rows have it.
         window: Ask for so much time at once (`timedelta`, or text such as `30d`), one window after
-            the other, up to now; each is a checkpoint. Needs `initial`, and rows that never change
-            to a time that is over.
+            the other, up to now; the largest value so far is a checkpoint behind each. Needs
+            `initial`.
         lookback: Begin so far before the bookmark, for rows that come late. Needs a primary key.
         exclusive: The API gives only rows behind the value it is asked for, not those at it: it is
             asked for a little less.

@@ -180,20 +180,14 @@ class EndpointRead:
 
     def _by_windows(self, since: Since, spans: Sequence[Span], wanted: Wanted) -> Iterator[Batch]:
         """Yield the rows window by window, each of which is a checkpoint."""
-        stream, known = self._stream, wanted.bookmark
-        tracker = BookmarkTracker(stream, known, check_order=False, ordered=False)
-        begun = None if not known else since.moment(known[since.field])
+        tracker = BookmarkTracker(self._stream, wanted.bookmark, check_order=False, ordered=False)
         for span in spans:
             for batch in _joined(self._spanned(since, span, {}, wanted), eager=wanted.eager):
                 tracker.take(Batch(batch.rows or []))
                 yield batch
-            if span.drops_after and (begun is None or span.end > begun):
-                yield Batch([], bookmark={since.field: since.stored(span.end)})
-                begun = span.end
-        position = tracker.position()
-        is_behind = position and (begun is None or since.moment(position[since.field]) >= begun)
-        if is_behind:
-            yield Batch([], bookmark=position)
+            # Not the window's end: a row may still come that is behind the last one, and before it.
+            if tracker.position() is not None:
+                yield Batch([], bookmark=tracker.position())
 
     def _as_checkpoints(
         self, rows: "Iterator[tuple[list[Row], bool]]", wanted: Wanted
