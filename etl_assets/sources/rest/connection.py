@@ -192,7 +192,7 @@ class Connection:
         try:
             check(answer)
         except ProtocolError as error:
-            wrong = answer.error(f"answered what cannot be read: {error.message}")
+            wrong = answer.error(f"answered what cannot be read: {error.message}", hint=error.hint)
             raise _AgainError(wrong) from error
         return answer
 

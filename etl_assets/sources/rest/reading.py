@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from etl_assets.exceptions import DataError, SourceError
+from etl_assets.exceptions import DataError, ProtocolError, SourceError
 from etl_assets.model.batch import Batch
 from etl_assets.model.bookmarks.tracker import BookmarkTracker
 from etl_assets.model.partitions import Partitions, TimeWindow
@@ -30,6 +30,7 @@ from etl_assets.sources.rest.sorting import Belonging
 BATCH_ROWS = 5_000
 """Pages are joined until there are so many rows."""
 _GONE = (404, 410)
+_NO_CONTENT = 204
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -356,7 +357,10 @@ class EndpointRead:
         if kind == "json" and answer.content.strip():
             _ = answer.document
         elif kind == "json" and self._endpoint.missing != "empty":
-            raise answer.error("has no body.", hint='If that means no records: missing="empty".')
+            wrong = answer.error("has no body.", hint='If that means no records: missing="empty".')
+            if answer.status != _NO_CONTENT:
+                raise ProtocolError(wrong.message, hint=wrong.hint)  # it may be cut
+            raise wrong
         elif kind == "jsonl":
             _ = answer.lines
 
