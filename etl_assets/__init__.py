@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from etl_assets.sources.connectors import get_source
     from etl_assets.sources.files.source import FileSource
     from etl_assets.sources.read import StreamRead
+    from etl_assets.sources.rest.endpoint import Endpoint
+    from etl_assets.sources.rest.source import RestSource
     from etl_assets.sources.singer.source import SingerSource
     from etl_assets.sources.sql import MySQLSource, PostgresSource, SQLiteSource, SqlSource
     from etl_assets.strategies import WriteStrategy
@@ -106,6 +108,7 @@ _HOME = {
     "DuckDBCache": "caches.duckdb",
     "DuckDBDestination": "destinations.duckdb.destination",
     "DuckDBIOManager": "assets.iomanagers",
+    "Endpoint": "sources.rest.endpoint",
     "FileSource": "sources.files.source",
     "Limits": "connectors.process",
     "MySQLDestination": "destinations.mysql.destination",
@@ -116,6 +119,7 @@ _HOME = {
     "PostgresIOManager": "assets.iomanagers",
     "PostgresSource": "sources.sql.databases",
     "ReadResult": "results",
+    "RestSource": "sources.rest.source",
     "SQLiteDestination": "destinations.sqlite.destination",
     "SQLiteIOManager": "assets.iomanagers",
     "SQLiteSource": "sources.sql.databases",
@@ -172,6 +176,7 @@ __all__ = [
     "DuckDBCache",
     "DuckDBDestination",
     "DuckDBIOManager",
+    "Endpoint",
     "FileSource",
     "Limits",
     "MySQLDestination",
@@ -182,6 +187,7 @@ __all__ = [
     "PostgresIOManager",
     "PostgresSource",
     "ReadResult",
+    "RestSource",
     "SQLiteDestination",
     "SQLiteIOManager",
     "SQLiteSource",

@@ -96,6 +96,14 @@ def _check(arguments: argparse.Namespace) -> int:
         return check(project, _say, read=arguments.read)
 
 
+def _preview(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets.definitions_file import loaded
+    from etl_assets.assets.preview_cli import preview
+
+    with loaded(arguments.definitions) as project:
+        return preview(project, arguments.stream, arguments.rows, _say, as_json=arguments.json)
+
+
 def _connectors_install(arguments: argparse.Namespace) -> int:
     from etl_assets.assets import connectors_cli
     from etl_assets.assets.definitions_file import loaded
@@ -277,13 +285,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     discover.set_defaults(run=_discover)
 
-    check = _command(
-        commands, "check", "check connections, configuration, rights, catalogs and assets"
-    )
-    _add_definitions(check)
-    check.add_argument("--read", action="store_true", help="also read one row of each stream")
-    check.set_defaults(run=_check)
-
+    _add_check(commands)
+    _add_preview(commands)
     state = _command(
         commands, "state", "look at the stored bookmarks of a destination, and change them"
     )
@@ -307,6 +310,24 @@ def _parser() -> argparse.ArgumentParser:
     connectors.intermixed = False
     _add_connector_verbs(connectors.add_subparsers(title="verbs", required=True, metavar="VERB"))
     return parser
+
+
+def _add_check(commands: Any) -> None:
+    check = _command(
+        commands, "check", "check connections, configuration, rights, catalogs and assets"
+    )
+    _add_definitions(check)
+    check.add_argument("--read", action="store_true", help="also read one row of each stream")
+    check.set_defaults(run=_check)
+
+
+def _add_preview(commands: Any) -> None:
+    preview = _command(commands, "preview", "read some rows of a stream, and show them")
+    preview.add_argument("stream", metavar="SOURCE.STREAM", help="such as api.users")
+    _add_definitions(preview)
+    preview.add_argument("--rows", type=int, default=10, metavar="N", help="how many (10)")
+    preview.add_argument("--json", action="store_true", help="each row as a line of JSON, whole")
+    preview.set_defaults(run=_preview)
 
 
 def _add_connector_verbs(verbs: Any) -> None:

@@ -11,12 +11,16 @@ EXTRAS = {
     "fsspec": "files",
     "google.cloud.bigquery": "bigquery",
     "google.cloud.secretmanager": "google",
+    "h2": "rest",
+    "httpx": "rest",
     "hypothesis": "testing",
+    "jmespath": "rest",
     "polars": "polars",
     "psycopg": "postgres",
     "pymysql": "mysql",
     "pytest": "testing",
     "snowflake.connector": "snowflake",
+    "tenacity": "rest",
     "xlrd": "files",
 }
 """The extra of this library that brings a module."""

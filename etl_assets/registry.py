@@ -43,6 +43,7 @@ _OWN: Mapping[Kind, Mapping[str, str]] = {
         "files": "sources.files.source:FileSource",
         "mysql": "sources.sql.databases:MySQLSource",
         "postgres": "sources.sql.databases:PostgresSource",
+        "rest": "sources.rest.source:RestSource",
         "sql": "sources.sql.source:SqlSource",
         "sqlite": "sources.sql.databases:SQLiteSource",
     },

@@ -25,6 +25,7 @@ from etl_assets.assets.metadata import SyncMetadata
 from etl_assets.cli import _parser
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.sources.read import StreamRead
+from etl_assets.sources.rest import Since
 from etl_assets.sync import sync
 from tests.toys import read
 
@@ -33,7 +34,7 @@ DOCS = ROOT / "docs"
 ADOPT = DOCS / "adopt"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 NOT_RUN_AT_MOST = 5
-README_LINES = 130
+README_LINES = 150
 MAY_COME_LATER = {"docs/images/asset.png"}
 """A screenshot, which needs the UI."""
 
@@ -279,6 +280,10 @@ OPTIONS: list[tuple[str, Iterable[str]]] = [
     ("docs/destinations.md", etl_assets.DuckDBDestination.Options.model_fields),
     ("docs/destinations.md", [one.name for one in fields(etl_assets.Capabilities)]),
     ("docs/sql.md", parameters(etl_assets.SqlSource.__init__)),
+    ("docs/rest.md", parameters(etl_assets.RestSource.__init__)),
+    ("docs/rest.md", [one.name for one in fields(etl_assets.Endpoint) if one.name != "_"]),
+    ("docs/rest.md", [one.name for one in fields(Since) if one.name != "_"]),
+    ("docs/rest.md", etl_assets.sources.rest.__all__),
     ("docs/connectors.md", parameters(etl_assets.get_source)),
     ("docs/connectors.md", parameters(etl_assets.get_destination)),
     ("docs/connectors.md", [one.name for one in fields(etl_assets.Limits)]),

@@ -65,6 +65,7 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/sources/tap/airbyte.py:_status": "the edge of a connector: a check that raises has failed",
     "etl_assets/mage/connections.py:SqlConnection.get_data_from_query_strings": "to log which statement failed; raised",
     "etl_assets/sources/tap/read.py:_run": "the edge of a connector, which may raise anything: told of its stream",
+    "etl_assets/sources/rest/concurrency.py:_Running._run": "a thread's error is raised again by who takes its items",
     "etl_assets/sources/tap/read.py:_TapThread._body": "a thread's error is raised again by who waits for it",
     "etl_assets/sources/source_read.py:SourceRead.open": "the edge of a connector, which may raise anything: wrapped",
     "etl_assets/sources/read.py:StreamRead._open": "the edge of a connector, which may raise anything: wrapped by name",

@@ -94,6 +94,22 @@ import pyarrow as pa
 from etl_assets.frames import to_polars
 assert to_polars(pa.table({"id": [7]}))["id"].to_list() == [7]
 """,
+    "rest": """
+import http.server, threading
+from etl_assets.caches import DuckDBCache
+from etl_assets.sources.rest import Endpoint, RestSource
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"data": [{"id": 7}]}')
+server = http.server.HTTPServer(("127.0.0.1", 0), Answers)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+url = f"http://127.0.0.1:{server.server_port}"
+source = RestSource("api", url, http2=True, streams=[Endpoint("rows", "/rows", records="data")])
+source.select_all_streams()
+assert source.read(DuckDBCache(db_path="rest.duckdb")).processed_records == 1
+""",
     "files": f"""
 import fsspec, shutil
 from etl_assets import FileSource

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 from etl_assets.arguments import FLAG, PLACE, TEXT, refuse_unknown_options, words_of
 from etl_assets.connectors.process import Limits
 from etl_assets.exceptions import ArgumentTypeError, InputError
+from etl_assets.registry import registered
 
 _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")
@@ -64,8 +65,10 @@ def explained(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
             raise ArgumentTypeError(
                 f"{make.__name__}: {error}.", hint=_hint(make.__name__, args, given)
             ) from None
+        is_class = bound.arguments.get("name") in registered("source")
         for name, value in {**bound.arguments, **bound.arguments.get("options", {})}.items():
-            _check(make.__name__, name, value)
+            if not (is_class and name == "streams"):  # which may take more than names
+                _check(make.__name__, name, value)
         return make(*args, **given)
 
     return checked
