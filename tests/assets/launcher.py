@@ -26,7 +26,7 @@ TIMEOUT = 240.0
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 REPOSITORY = {"repositoryLocationName": PROJECT.name, "repositoryName": "__repository__"}
 WHOLE_PROJECT = "__ASSET_JOB"
-IN_ONE_PROCESS = {"execution": {"config": {"in_process": {}}}}
+IN_ONE_PROCESS: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
 """Run config by which the steps of a run need not load the project anew, each in a process of its own."""
 
 LOADED = """{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } ... on PythonError { message } } }"""
