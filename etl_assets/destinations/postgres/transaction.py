@@ -1,7 +1,7 @@
 """A transaction in PostgreSQL's SQL: rows go in by COPY, and merge by ON CONFLICT."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,18 @@ AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = ?
 AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text) FROM pg_catalog.pg_attribute a
      WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])) = ?::text[]
 """
+
+_MISSING = """
+SELECT wanted.name
+FROM pg_catalog.unnest(CAST(? AS text[])) AS wanted (name), pg_catalog.pg_class c
+WHERE c.oid = CAST(? AS regclass) AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+AND pg_catalog.has_schema_privilege(c.relnamespace, 'CREATE') AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+    WHERE i.indrelid = c.oid AND x.relname = wanted.name)"""
+"""The indexes that a table lacks, of those that the user may make."""
+
+INDEX_WAIT = "2s"
+"""So long a load waits until no other one is writing to the ledger, to make its indexes."""
 
 
 class PostgresTransaction(SqlTransaction):
@@ -130,6 +142,23 @@ class PostgresTransaction(SqlTransaction):
         if not self.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ?", (name,)):
             self.lock("etl_assets schema")
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
+
+    @override
+    def index_own(self, table: TableName, indexes: Mapping[str, Sequence[str]]) -> None:
+        import psycopg
+
+        place = self.quoted(table)
+        missing = self.execute(_MISSING, (list(indexes), place))
+        if not missing:
+            return
+        ((before,),) = self.execute("SELECT current_setting('lock_timeout')")
+        with suppress(psycopg.errors.LockNotAvailable), self.savepoint():
+            self.execute("SELECT set_config('lock_timeout', ?, true)", (INDEX_WAIT,))
+            self.lock("etl_assets ledger")  # Somebody else may be making them.
+            for (name,) in missing:
+                by = column_list(indexes[name])
+                self.execute(f"CREATE INDEX IF NOT EXISTS {quote(name)} ON {place} ({by})")
+            self.execute("SELECT set_config('lock_timeout', ?, true)", (before,))
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
