@@ -17,10 +17,12 @@ SHARE = 10
 """One row comes for so many that are there."""
 
 
-def prepare(folder: Path, rows: int) -> None:
+def prepare(folder: Path, rows: int, changes: int | None = None) -> None:
+    """Make the table, and the rows that come: a tenth as many, or another number."""
+    coming = rows // SHARE if changes is None else changes
     lineitem.fill(rows)
-    lineitem.fill(rows, "changes", every=2 * SHARE, more=1)
-    lineitem.fill(rows + rows // SHARE // 2, "changes", first=rows)
+    lineitem.fill(rows, "changes", every=2 * rows // coming, more=1)
+    lineitem.fill(rows + coming // 2, "changes", first=rows)
 
 
 def again(candidate: str, folder: Path) -> None:

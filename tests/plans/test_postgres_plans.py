@@ -21,6 +21,7 @@ from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import PostgresSource
 from etl_assets.sync import resolve_start, sync
+from etl_assets.testing.fakes import GivenRead
 from tests import servers
 from tests.plans.explained import Statements, in_postgres
 
@@ -226,3 +227,35 @@ def _indexes(schema: str) -> set[str]:
         f"SELECT indexname FROM pg_indexes WHERE schemaname = '{schema}' AND tablename = '_etl_assets_loads'"
     )
     return {name for (name,) in found}
+
+
+@pytest.mark.parametrize("strategy", ["append", "merge", "replace"])
+def test_a_table_that_a_load_makes_is_not_counted(
+    strategy: str, told: tuple[str, Statements]
+) -> None:
+    url, statements = told
+    rows = [{"id": number % 700, "n": number} for number in range(1000)]
+    with servers.postgres_schema() as own:
+        into = PostgresDestination(url, schema_name=own, state_schema=own)
+        read = GivenRead(Stream("numbers", primary_key=["id"]), [rows], source_name="shop")
+        for run_number in range(2):
+            statements.clear()
+            result = sync(read, into, strategy=strategy)
+            ((count,),) = servers.query(f"SELECT COUNT(*) FROM {own}.numbers")
+            assert result.rows_in_table == count
+            counted = any(one.sql.startswith(COUNTED) for one in statements)
+            assert counted == (run_number > 0 and strategy != "replace")
+
+
+def test_rows_that_are_exchanged_are_counted(told: tuple[str, Statements]) -> None:
+    """Where a view rests on a table, it stays, and others may write to it."""
+    url, statements = told
+    rows = [{"id": number} for number in range(10)]
+    with servers.postgres_schema() as own:
+        into = PostgresDestination(url, schema_name=own, state_schema=own)
+        read = GivenRead(Stream("numbers", primary_key=["id"]), [rows], source_name="shop")
+        sync(read, into, strategy="replace")
+        servers.postgres_server().execute(f"CREATE VIEW {own}.seen AS SELECT * FROM {own}.numbers")
+        statements.clear()
+        assert sync(read, into, strategy="replace").rows_in_table == 10
+        assert any(one.sql.startswith(COUNTED) for one in statements)
