@@ -89,6 +89,8 @@ class PostgresTransaction(SqlTransaction):
     def __init__(self, connection: "psycopg.Connection") -> None:
         self._connection = connection
         self._made: set[TableName] = set()
+        self._filled: dict[TableName, int] = {}
+        """How many rows tables have that this transaction made: nobody else can write to them."""
         self._merged: dict[TableName, int] = {}
         self.now = datetime.now(UTC)
 
@@ -164,6 +166,7 @@ class PostgresTransaction(SqlTransaction):
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         super().create_table(table, schema, stamp)
         self._made.add(table)
+        self._filled[table] = 0
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -174,7 +177,10 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def end_replace(self, table: TableName, loaded: TableName) -> None:
-        postgres_replace.put_in_place(self, table, loaded)
+        rows = self._filled.pop(loaded, None)
+        is_swapped = postgres_replace.put_in_place(self, table, loaded)
+        if is_swapped and rows is not None:
+            self._filled[table] = rows
 
     @override
     def widen_column(
@@ -218,6 +224,16 @@ class PostgresTransaction(SqlTransaction):
     def insert(
         self, table: TableName, rows: "pa.RecordBatchReader | MixedBatches", stamp: Stamp
     ) -> int:
+        return self._noted(table, self._insert(table, rows, stamp))
+
+    def _noted(self, table: TableName, written: int) -> int:
+        if table in self._filled:
+            self._filled[table] += written
+        return written
+
+    def _insert(
+        self, table: TableName, rows: "pa.RecordBatchReader | MixedBatches", stamp: Stamp
+    ) -> int:
         own = stamps(stamp, self.now)
         if not rows.schema.names:
             return self._insert_empty(table, sum(batch.num_rows for batch in rows), own)
@@ -233,7 +249,8 @@ class PostgresTransaction(SqlTransaction):
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
         own = stamps(stamp, self.now)
-        return self.written(*copying(self.quoted(source), self.quoted(table), columns, own))
+        sql, values = copying(self.quoted(source), self.quoted(table), columns, own)
+        return self._noted(table, self.written(sql, values))
 
     @override
     def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
@@ -264,7 +281,8 @@ class PostgresTransaction(SqlTransaction):
             self.execute(f"ALTER TABLE {self.quoted(table)} SET (fillfactor = {FILL_PERCENT})")
             written = self.insert(table, rows, stamp)
             self._made.discard(table)
-            return written - merging.make_unique()
+            return written + self._noted(table, -merging.make_unique())
+        self._filled.pop(table, None)
         alike = f"SELECT {column_list(names)} FROM {self.quoted(table)} WITH NO DATA"
         self.execute(f"CREATE TEMP TABLE {STAGED} ON COMMIT DROP AS {alike}")
         self._copy_in(TableName(STAGED, "pg_temp"), table, rows.schema).write(rows)
@@ -276,6 +294,8 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
+        if not where and table in self._filled:
+            return self._filled[table]
         # After a merge, an index alone no longer tells on many pages which rows are visible, and
         # the planner does not know that yet.
         changed = self._merged.get(table, 0)
