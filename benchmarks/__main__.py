@@ -1,9 +1,9 @@
 """`make bench`: prints, for each work, CPU seconds as a ratio to the shortest way of doing it by hand.
 
 Each candidate runs in a process of its own; the figure is the CPU of that process, its children and
-the server that serves it, without the imports unless the work is about them, as the median of
-several rounds in which the candidates take turns, so that a machine whose speed drifts does not
-favour one. What was loaded is counted and summed afterwards: a fast wrong load does not count.
+the server that serves it, as the median of several rounds in which the candidates take turns, so
+that a machine whose speed drifts does not favour one. A ratio in brackets is that of the work
+without the start of the process and its imports. What was loaded is counted and summed afterwards: a fast wrong load does not count.
 Peers take part whose environment was made by `make bench-peers`. What is printed is Markdown.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import peers, servers, works
 from benchmarks.measure import Measured, measured
-from benchmarks.work import BY_HAND, OURS
+from benchmarks.work import BY_HAND, OURS, Work
 
 HEADER = ("work", "limit", "ours", "ours : limit", "target", *peers.PEERS)
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
@@ -64,9 +64,13 @@ def main() -> int:
             lines.append(f"| {' | '.join(row(result))} |")
             print(lines[-1], flush=True)
         for name in asked_works:
-            table = sizes_table(name, 1 if asked.quick else asked.rounds, quick=asked.quick)
-            print("\n".join(table), flush=True)
+            table, measured_sizes = sizes_table(
+                name, 1 if asked.quick else asked.rounds, quick=asked.quick
+            )
+            if table:
+                print("\n".join(table), flush=True)
             lines += table
+            results += measured_sizes
     found = findings(results)
     print("\n".join(found))
     if asked.into is not None:
@@ -85,50 +89,79 @@ def row(result: Measured) -> list[str]:
     figures = result.peaks if work.shown == "memory" else result.figures
     if result.skipped:
         return [work.title, f"skipped: {result.skipped}", *["-"] * (len(HEADER) - 2)]
-    limit = figures[BY_HAND]
     unit, precise = ("MB", 0) if work.shown == "memory" else ("s", 3)
-
-    def told(value: float) -> str:
-        return {"ratio": f"{value:.2f}", "beyond": f"{value:+.2f} s", "memory": f"{value:.0f} MB"}[
-            work.shown
-        ]
 
     def figure(candidate: str) -> str:
         if candidate not in figures:
             return "FAILED" if candidate in result.wrong else "-"
-        value = figures[candidate]
-        text = told({"ratio": value / limit, "beyond": value - limit, "memory": value}[work.shown])
+        text = compared(result, candidate)
         if work.memory and work.shown != "memory":
             text += f", {result.peaks[candidate]:.0f} MB"
         return f"WRONG ({text})" if candidate in result.wrong else text
 
-    target = "-" if work.target is None else told(work.target)
-    cells = [
-        f"{limit:.{precise}f} {unit}",
-        f"{figures[OURS]:.{precise}f} {unit}",
-        figure(OURS),
-        target,
-    ]
+    cells = [f"{figures[one]:.{precise}f} {unit}" for one in (BY_HAND, OURS)]
+    cells += [figure(OURS), target(work)]
     return [work.title, *cells, *(figure(peer) for peer in peers.PEERS)]
 
 
-def sizes_table(name: str, rounds: int, *, quick: bool) -> list[str]:
-    """Measure a work at each of its sizes, and give the lines of its table; none if it has no sizes."""
+def compared(result: Measured, candidate: str) -> str:
+    """Give a candidate's figure as the table shows it; in brackets that without the imports."""
+    shown = result.work.shown
+    figures = result.peaks if shown == "memory" else result.figures
+    text = _told(shown, figures[candidate], figures[BY_HAND])
+    own = result.without_imports
+    if shown != "ratio" or candidate not in own:
+        return text
+    return f"{text} ({_told(shown, own[candidate], own[BY_HAND])})"
+
+
+def target(work: Work) -> str:
+    """Give what a work of ours is to stay below, as its figure is shown."""
+    text = "-" if work.target is None else _shown_as(work.shown, work.target)
+    if work.target_without_imports is None:
+        return text
+    return f"{text} ({work.target_without_imports:.2f})"
+
+
+def _told(shown: str, value: float, limit: float) -> str:
+    of = {"ratio": value / limit, "beyond": value - limit, "memory": value}
+    return _shown_as(shown, of[shown])
+
+
+def _shown_as(shown: str, value: float) -> str:
+    return {"ratio": f"{value:.2f}", "beyond": f"{value:+.2f} s", "memory": f"{value:.0f} MB"}[
+        shown
+    ]
+
+
+def sizes_table(name: str, rounds: int, *, quick: bool) -> tuple[list[str], list[Measured]]:
+    """Measure a work at each of its sizes, and give the lines of its table, and what was measured.
+
+    There are none if it has no sizes.
+    """
     work = works.work(name)
     if not work.sizes:
-        return []
+        return [], []
     others = [*work.beside, BY_HAND]
     columns = [work.title, f"{OURS} : {BY_HAND}", "target", *others, OURS]
     columns += [f"MB, {one}" for one in (BY_HAND, OURS) if work.written is not None]
     lines = ["", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    for size in work.sizes[: 1 if quick else None]:
-        one = measured(name, rounds, [], quick=quick, rows=size)
-        cells = [f"{size:,}", f"{one.figures[OURS] / one.figures[BY_HAND]:.2f}"]
-        cells += ["-" if work.target is None else f"{work.target:.2f}"]
-        cells += [f"{one.figures[who]:.2f} s" for who in (*others, OURS)]
-        cells += [f"{one.written[who] / 1e6:.2f}" for who in (BY_HAND, OURS) if one.written]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    results = []
+    for size in [work.rows[quick]] if quick else work.sizes:
+        results.append(measured(name, rounds, [], quick=quick, rows=size))
+        lines.append(f"| {' | '.join(sizes_row(results[-1], size, len(columns)))} |")
+    return lines, results
+
+
+def sizes_row(one: Measured, size: int, columns: int) -> list[str]:
+    """Give the cells of a work's row for one of its sizes."""
+    if one.skipped:
+        return [f"{size:,}", f"skipped: {one.skipped}", *["-"] * (columns - 2)]
+    others = [*one.work.beside, BY_HAND]
+    ratio = compared(one, OURS)
+    cells = [f"{size:,}", f"WRONG ({ratio})" if OURS in one.wrong else ratio, target(one.work)]
+    cells += [f"{one.figures[who]:.2f} s" for who in (*others, OURS)]
+    return [*cells, *(f"{one.written[who] / 1e6:.2f}" for who in (BY_HAND, OURS) if one.written)]
 
 
 def findings(results: list[Measured]) -> list[str]:

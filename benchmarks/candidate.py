@@ -1,7 +1,9 @@
 """Runs one candidate of one work: `python -m benchmarks.candidate WORK CANDIDATE FOLDER ROWS STEP`.
 
-A step is `prepare`, `before`, `each` or `time`. The last line printed is the CPU seconds of this
-process and of those that it started, without the imports.
+A step is `prepare`, `before`, `each` or `time`. The last line that `time` prints are two numbers of
+CPU seconds, of this process and those that it started: what the work took without its imports, and
+what the process took for things that are no part of the work, such as reading what is given in
+memory.
 """
 
 import resource
@@ -9,10 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.works import work
+from benchmarks.imports import ImportMeter
 
 
 def main() -> None:
+    meter = ImportMeter()
+    from benchmarks.works import work  # some works import at their top what they are about
+
     name, candidate, folder, rows, step = (
         sys.argv[1],
         sys.argv[2],
@@ -29,10 +34,16 @@ def main() -> None:
         if candidate in untimed[step]:
             untimed[step][candidate](folder)
         return
+    began = _without(meter)
     timed = chosen.candidates[candidate](folder, chosen.given(folder))
-    began = cpu_seconds()
+    ready = _without(meter)
     timed()
-    print(cpu_seconds() - began)
+    print(_without(meter) - ready, ready - began)
+
+
+def _without(meter: ImportMeter) -> float:
+    """Give the CPU seconds so far without the imports."""
+    return cpu_seconds() - meter.seconds
 
 
 def cpu_seconds() -> float:

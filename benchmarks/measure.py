@@ -25,9 +25,16 @@ class StepFailedError(Exception):
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds, the server's included, and the most MB that the processes held together."""
+    """CPU seconds, the server's included, and the most MB that the processes held together.
+
+    Args:
+        seconds: Of the whole process, its start and imports included.
+        without_imports: Of the work alone.
+        peak: The MB.
+    """
 
     seconds: float
+    without_imports: float
     peak: float
 
 
@@ -37,6 +44,7 @@ class Measured:
 
     Attributes:
         figures: CPU seconds by candidate, the median of its rounds.
+        without_imports: The same without the start and the imports, where the work tells both.
         peaks: The same in MB, where memory was looked at.
         wrong: By candidate, what is wrong with what it loaded, or why it loaded nothing.
         types: By candidate, the columns whose type is not that of the load by hand.
@@ -46,6 +54,7 @@ class Measured:
 
     work: Work
     figures: dict[str, float] = field(default_factory=dict)
+    without_imports: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
@@ -112,6 +121,10 @@ class _Measuring:
         for one, costs in self.taken.items():
             if costs:
                 self.result.figures[one] = statistics.median(cost.seconds for cost in costs)
+                if not self.work.whole:
+                    self.result.without_imports[one] = statistics.median(
+                        cost.without_imports for cost in costs
+                    )
                 self.result.peaks[one] = statistics.median(cost.peak for cost in costs)
             if self.work.written is not None:
                 self.result.written[one] = self.work.written(self.folder, one)
@@ -124,7 +137,8 @@ class _Measuring:
         if cost is None:
             return
         print(
-            f"{self.name}, {one}: {cost.seconds:.3f} s, {cost.peak:.0f} MB",
+            f"{self.name}, {one}: {cost.seconds:.3f} s, {cost.without_imports:.3f} s without imports, "
+            f"{cost.peak:.0f} MB",
             file=sys.stderr,
             flush=True,
         )
@@ -200,6 +214,8 @@ def _run(work: Work, candidate: str, arguments: list[str]) -> Cost:
             raise StepFailedError(f"{arguments}: {errors.read()[-4000:]}")
         lines = out.read().split("\n")
     if arguments[-1] != "time":
-        return Cost(0.0, 0.0)
-    own = used.ru_utime + used.ru_stime if work.whole else float(lines[-2])
-    return Cost(own + server, max(watch.peak, used.ru_maxrss * 1024) / 1e6)
+        return Cost(0.0, 0.0, 0.0)
+    without_imports, not_counted = map(float, lines[-2].split())
+    whole = used.ru_utime + used.ru_stime - not_counted
+    peak = max(watch.peak, used.ru_maxrss * 1024) / 1e6
+    return Cost(whole + server, without_imports + server, peak)

@@ -4,7 +4,6 @@ Imports nothing of ours, since peers run it in an environment of their own; and 
 top, since the imports of some works are what is measured.
 """
 
-import importlib
 import random
 import shutil
 from collections.abc import Callable, Mapping
@@ -107,11 +106,13 @@ class Work:
         check: The query over that place whose answer must be the same for all; its table is `t`.
         servers: The servers that it needs, whose CPU counts.
         needs: Says what else is missing, or nothing.
-        whole: Time the whole process, its start and imports included.
+        whole: Tell only the whole process, its start and imports included, not the work without
+            them beside it.
         memory: Tell the most MB that the processes held together beside each figure.
         shown: What the table says: `ratio` of CPU seconds to by hand, `beyond` (CPU seconds above
             by hand), or `memory` (those MB instead).
         target: What ours is to stay below, as shown.
+        target_without_imports: The same of the work without its imports.
         rounds: Rounds at most.
         sizes: Measure it with each of these numbers of rows, for a table of its own.
         beside: Candidates of ours, for that table, beside `by hand` and `ours`.
@@ -133,16 +134,11 @@ class Work:
     memory: bool = False
     shown: Literal["ratio", "beyond", "memory"] = "ratio"
     target: float | None = None
+    target_without_imports: float | None = None
     rounds: int = 99
     sizes: tuple[int, ...] = ()
     beside: tuple[str, ...] = ()
     written: Callable[[Path, str], int] | None = None
-
-
-def imported(*names: str) -> None:
-    """Import what a candidate imports on its way, so that it is not timed."""
-    for name in ("duckdb", "pandas", "pyarrow.compute", *names):
-        importlib.import_module(name)
 
 
 def table(rows: int, first: int = 0) -> "pa.Table":

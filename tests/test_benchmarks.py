@@ -33,14 +33,14 @@ def test_a_load_that_lost_a_row_or_changed_a_type_is_told(
         load(tmp_path, candidate, query)
     candidates = dict.fromkeys(loads, lambda folder, given: lambda: None)
     work = replace(WORK, candidates=candidates, check="SELECT COUNT(*), SUM(id) FROM t")
-    monkeypatch.setattr(measure, "_run", lambda *_: measure.Cost(1.0, 1.0))
+    monkeypatch.setattr(measure, "_run", lambda *_: measure.Cost(1.0, 0.5, 1.0))
     result = measure.Measured(work)
     measure._Measuring("toys", result, tmp_path, "1", ["dlt", "sling"]).measure(2)
     assert set(result.wrong) == {"dlt", "sling"}
     assert result.types == {OURS: "id BIGINT (INTEGER)", "sling": "id VARCHAR (INTEGER)"}
     told = "\n".join(printed.findings([result]))
     assert "toys, dlt: loaded ['[(1, 1)]'], by hand ['[(2, 3)]']" in told
-    assert "WRONG (1.00)" in printed.row(result)
+    assert "WRONG (1.00 (1.00))" in printed.row(result)
 
 
 def test_the_cells_of_a_row() -> None:
@@ -56,6 +56,31 @@ def test_the_cells_of_a_row() -> None:
         "pyairbyte": "-",
         "target-duckdb": "-",
     }
+
+
+def test_a_ratio_is_told_with_the_imports_and_without() -> None:
+    figures = {BY_HAND: 2.0, OURS: 3.0, "dlt": 5.0}
+    without = {BY_HAND: 1.0, OURS: 1.1, "dlt": 3.0}
+    work = replace(WORK, target_without_imports=1.2)
+    row = printed.row(measure.Measured(work, figures=figures, without_imports=without))
+    assert row[1:6] == ["2.000 s", "3.000 s", "1.50 (1.10)", "1.50 (1.20)", "2.50 (3.00)"]
+
+
+def test_what_a_process_imports_is_metered_also_where_the_import_is_late(tmp_path: Path) -> None:
+    busy = "import time\nend = time.thread_time() + 0.2\nwhile time.thread_time() < end: pass\n"
+    (tmp_path / "slow.py").write_text(f"import slower\n{busy}")
+    (tmp_path / "slower.py").write_text(busy)
+    code = (
+        "from benchmarks.imports import ImportMeter; from concurrent.futures import ThreadPoolExecutor; "
+        "import importlib; meter = ImportMeter(); pool = ThreadPoolExecutor(1); "
+        "pool.submit(importlib.import_module, 'slow').result(); import slow; print(meter.seconds)"
+    )
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert 0.4 <= float(done.stdout) < 0.6  # CPU seconds, none of them twice
 
 
 def test_a_work_whose_server_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.work import Work, batches, fresh, fresh_dlt, imported, load_by_hand, parquet
+from benchmarks.work import Work, batches, fresh, fresh_dlt, load_by_hand, parquet
 
 
 def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
-    imported()
 
     return lambda: load_by_hand(fresh(folder, "by hand"), given)
 
@@ -20,8 +19,6 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     from etl_assets.model.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sync import sync
-
-    imported()
 
     def load() -> None:
         read = StreamRead(
@@ -45,5 +42,5 @@ WORK = Work(
     prepare=parquet,
     given=batches,
     candidates={"by hand": by_hand, "ours": ours, "dlt": dlt},
-    target=1.3,
+    target_without_imports=1.3,
 )

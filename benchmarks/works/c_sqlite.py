@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import programs
-from benchmarks.work import BATCH, Work, fresh, fresh_dlt, imported, load_by_hand, table
+from benchmarks.work import BATCH, Work, fresh, fresh_dlt, load_by_hand, table
 
 COLUMNS = "id INTEGER PRIMARY KEY, name TEXT, price DOUBLE, weight DOUBLE, count INTEGER, note TEXT, flag BOOLEAN, made TEXT"
 
@@ -29,8 +29,6 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     schema = (
         table(0).schema.set(7, pa.field("made", pa.string())).set(6, pa.field("flag", pa.int8()))
     )
-
-    imported("sqlalchemy.dialects.sqlite")
 
     def load() -> None:
         database = sqlite3.connect(folder / "rows.db")
@@ -55,8 +53,6 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     from etl_assets.sources.sql import SqlSource
     from etl_assets.sync import sync
 
-    imported("sqlalchemy.dialects.sqlite")
-
     def load() -> None:
         source = SqlSource(name="bench", url=f"sqlite:///{folder / 'rows.db'}")
         sync(
@@ -69,7 +65,6 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
 
 def dlt(folder: Path, given: Any) -> Callable[[], Any]:
     pipeline = fresh_dlt(folder)
-    imported("dlt.sources.sql_database", "sqlalchemy.dialects.sqlite")
     return lambda: pipeline.run(dlt_table(folder))
 
 

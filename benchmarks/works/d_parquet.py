@@ -6,11 +6,10 @@ from typing import Any
 
 import duckdb
 
-from benchmarks.work import Work, fresh, fresh_dlt, imported, parquet
+from benchmarks.work import Work, fresh, fresh_dlt, parquet
 
 
 def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
-    imported("pyarrow.parquet", "pyarrow.dataset")
 
     def load() -> None:
         with duckdb.connect(fresh(folder, "by hand")) as connection:
@@ -28,8 +27,6 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     from etl_assets.sources.files.source import FileSource
     from etl_assets.sources.read import StreamRead
     from etl_assets.sync import sync
-
-    imported("pyarrow.parquet", "pyarrow.dataset")
 
     def load() -> None:
         source = FileSource("bench", str(folder), streams={"t": "rows.parquet"})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import lineitem, programs, servers
-from benchmarks.work import BATCH, InDuckDB, Work, fresh, fresh_dlt, imported
+from benchmarks.work import BATCH, InDuckDB, Work, fresh, fresh_dlt
 from benchmarks.works.i_postgres_duckdb import dlt_table
 
 TYPES = {**lineitem.COLUMNS, "l_receiptdate": "datetime(6)"}
@@ -34,7 +34,6 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     import duckdb
     import pyarrow as pa
 
-    imported("pymysql.cursors")
     of = {
         "bigint": pa.int64(),
         "integer": pa.int32(),
@@ -77,8 +76,6 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     from etl_assets.sources.sql import MySQLSource
     from etl_assets.sync import sync
 
-    imported("pymysql.cursors", "sqlalchemy.dialects.mysql")
-
     def load() -> None:
         source = MySQLSource(servers.url(servers.MARIADB), name="bench")
         sync(StreamRead(source, Stream("lineitem")), DuckDBDestination(fresh(folder, "ours")))
@@ -87,7 +84,6 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def dlt(folder: Path, given: Any) -> Callable[[], Any]:
-    imported("dlt.sources.sql_database", "pymysql", "sqlalchemy.dialects.mysql")
     pipeline = fresh_dlt(folder)
     return lambda: pipeline.run(dlt_table(servers.MARIADB, None, write_disposition="replace"))
 

@@ -13,9 +13,11 @@ import etl_assets.destinations.database.ledger
 import etl_assets.destinations.database.session
 from etl_assets.caches import DuckDBCache
 from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.database.ledger_indexes import OF_LOADS
 from etl_assets.destinations.database.state_rows import STATE_TABLE
 from etl_assets.destinations.database.stored_states import LEDGER_TABLE
 from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
 from etl_assets.exceptions import StateError
 from etl_assets.model.load import SyncResult
@@ -105,6 +107,9 @@ def make_older(place: DatabaseDestination) -> None:
     """Have the two tables be as the first format made them."""
     with place.transaction() as tx:
         loads, state = own_tables(place, tx)
+        if isinstance(place, SQLiteDestination):  # elsewhere a column takes its indexes along
+            for name in OF_LOADS:
+                tx.execute(f"DROP INDEX {name}")
         tx.execute(f"ALTER TABLE {loads} DROP COLUMN commit_number")
     with place.transaction() as tx:
         for table in (loads, state):

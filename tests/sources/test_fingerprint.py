@@ -16,7 +16,9 @@ from etl_assets.exceptions import EtlAssetsError
 from etl_assets.model.bookmarks.tracker import FINGERPRINT
 from etl_assets.model.load import SyncResult
 from etl_assets.model.stream import Stream
+from etl_assets.secrets.url import secret_url
 from etl_assets.sources.read import StreamRead
+from etl_assets.sources.sql.connection import Server, connected
 from etl_assets.sources.sql.postgres import fingerprint as module
 from etl_assets.sync import Start, resolve_start, sync
 from etl_assets.testing.fakes import MemoryDestination
@@ -262,6 +264,66 @@ def test_a_large_table_has_one_only_with_an_index(
     made.run("CREATE INDEX ON orders (at, id)")
     synced(made, into)
     assert has_one(into)
+
+
+def test_a_large_table_has_one_only_if_its_index_is_in_the_order_of_the_key(
+    made: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SCANNED_BYTES", 0)
+    into = MemoryDestination()
+    made.run("CREATE INDEX ON orders USING hash (at)", "CREATE INDEX ON orders USING brin (at)")
+    synced(made, into)
+    assert not has_one(into)
+
+
+def test_a_large_table_needs_an_index_for_each_column_of_the_key_that_may_be_null(
+    made: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SCANNED_BYTES", 0)
+    made.run(
+        "ALTER TABLE orders ADD COLUMN part int DEFAULT 1", "CREATE INDEX ON orders (at, part)"
+    )
+    into, stream = MemoryDestination(), ORDERS.replace(replication_key=["at", "part"])
+    synced(made, into, stream)
+    assert not has_one(into, stream)
+    made.run("CREATE INDEX ON orders (part)")
+    synced(made, into, stream)
+    assert has_one(into, stream)
+    made.run("DROP INDEX orders_part_idx", "ALTER TABLE orders ALTER COLUMN part SET NOT NULL")
+    assert synced(made, into, stream).records_read > 0, "the columns have changed"
+    assert has_one(into, stream)
+
+
+def test_the_question_in_parts_finds_what_one_condition_finds(made: Database) -> None:
+    """Random keys of one to three columns, with ties and NULLs in each."""
+    chance = random.Random(20261201)
+    server = Server(secret_url(made.url), "shop")
+    for number in range(40):
+        names = ["a", "b", "c"][: chance.randint(1, 3)]
+        nullable = [name for name in names if chance.random() < 0.7]
+        rows = [
+            [
+                None if name in nullable and chance.random() < 0.2 else chance.randint(0, 3)
+                for name in names
+            ]
+            for _ in range(chance.randint(0, 60))
+        ]
+        table = f"keyed_{number}"
+        columns = ", ".join(
+            f"{name} int{'' if name in nullable else ' NOT NULL'}" for name in names
+        )
+        made.run(f"CREATE TABLE {table} ({columns}, note text DEFAULT '(\"a,b\")')")
+        made.insert(f"{table} ({', '.join(names)})", rows)
+        values = {name: chance.randint(0, 3) for name in names}
+        reaches = f"({', '.join(names)}) >= ({', '.join(map(str, values.values()))})"
+        unknown = " OR ".join(f"{name} IS NULL" for name in names)
+        with connected(server) as snapshot:
+            found = module._rows(snapshot, table, module._Keys(names, nullable), values)
+            expected = snapshot.connection.exec_driver_sql(
+                f"SELECT encode(sha256(CAST(ROW(r.*) AS text)::bytea), 'hex'), {reaches} IS TRUE "
+                f"FROM {table} AS r WHERE {reaches} OR {unknown}"
+            ).all()
+        assert sorted(found) == sorted(map(tuple, expected)), (rows, values)
 
 
 def test_a_table_whose_columns_may_not_all_be_read_has_none(made: Database) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from etl_assets.destinations.database import ledger_indexes
 from etl_assets.destinations.database.ledger_history import (
     NUMBER,
     REJECTED,
@@ -50,6 +51,7 @@ class Ledger(PartitionStates, History, NamedStates):
         """Make the two tables if they are missing, and migrate those of an earlier version."""
         if self.exists():
             self._migrate()
+            self._index()
             return  # A user without the right to make tables may still write to those there are.
         if not self._tx.alters_at_once:
             self._tx.lock("etl_assets ledger")
@@ -58,6 +60,12 @@ class Ledger(PartitionStates, History, NamedStates):
         types = self._tx.ledger_types
         self._create(self._loads, _loads_columns(types), types)
         self._create(self._state, _state_columns(types), types)
+        self._index()
+
+    def _index(self) -> None:
+        self._tx.index_own(self._ledger_table, ledger_indexes.OF_LOADS)
+        if not self._tx.ledger_types.unique_finds:
+            self._tx.index_own(self._state_table, ledger_indexes.OF_STATES)
 
     def _create(self, table: str, columns: Sequence[str], types: LedgerTypes) -> None:
         options = f" {types.options}" if types.options else ""

@@ -94,15 +94,21 @@ class StateRows:
                 f"DELETE FROM {self._state} WHERE ...",
             ) from error
 
-    def _lost(self) -> set[tuple[Any, ...]]:
-        """Return the keys of the state rows without the bookmark that their own load has left."""
+    def _lost(self, key: Sequence[str] = ()) -> set[tuple[Any, ...]]:
+        """Return the keys of the state rows without the bookmark that their own load has left.
+
+        Args:
+            key: Look only at the row with this key.
+        """
         same = " AND ".join(
             f"l.{quote(name)} = s.{quote(name)}" for name in (*STATE_KEY, "load_id")
         )
         left = f'SELECT 1 FROM {self._loads} l WHERE {same} AND l."bookmark_after" IS NOT NULL'
         keys = ", ".join(f"s.{quote(name)}" for name in STATE_KEY)
         lost = f's."bookmark" IS NULL AND EXISTS ({left})'
-        return set(self._tx.execute(f"SELECT {keys} FROM {self._state} s WHERE {lost}"))
+        if key:
+            lost += "".join(f" AND s.{quote(name)} = ?" for name in STATE_KEY)
+        return set(self._tx.execute(f"SELECT {keys} FROM {self._state} s WHERE {lost}", key))
 
     def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
         """Return the state row of a stream, or None.
@@ -117,7 +123,7 @@ class StateRows:
             return None
         state = sound(found[0])
         needs_bookmark = state.bookmark is None and stream.method != "FULL_TABLE"
-        if needs_bookmark and key_of(state) in self._lost():
+        if needs_bookmark and key_of(state) in self._lost(key_of(state)):
             return sound(lost_bookmark(state))
         return state
 

@@ -80,6 +80,7 @@ class LedgerTypes:
         text: The type of long texts, such as bookmarks.
         big: The type of counts.
         unique: The constraint by which a state row is unique, with the column that it may need.
+        unique_finds: Whether that constraint's index also finds a state row by its key.
         options: What follows the list of columns.
     """
 
@@ -89,6 +90,7 @@ class LedgerTypes:
     text: str = "TEXT"
     big: str = "BIGINT"
     unique: str = PRIMARY_KEY
+    unique_finds: bool = True
     options: str = ""
 
 
@@ -372,6 +374,18 @@ class Transaction(Reading, Protocol):
         elsewhere `merge` does this itself, and before the rows of partitions are looked at, this.
         """
         del table, keys
+
+    def index_own(self, table: TableName, indexes: Mapping[str, Sequence[str]]) -> None:
+        """Have one of our two tables find its rows by indexes, which may be there already.
+
+        Override it where rows are found by reading the table otherwise. A user who may not make
+        them loads without, and so does a sync that would have to wait for them.
+
+        Args:
+            table: The ledger, or the state table.
+            indexes: The columns of each index, by its name.
+        """
+        del table, indexes
 
     def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
         """Let a table take rows with a key that is there: rows that were merged are now appended.

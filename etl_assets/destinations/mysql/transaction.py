@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.database.ledger_history import NUMBER
 from etl_assets.destinations.database.record_columns import types_of
 from etl_assets.destinations.database.sql_transaction import (
     STAGED,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 KEY_INDEX = "_etl_assets_key"
 KEY_BYTES = 3072
+OWN_KEY_CHARACTERS = 150
+"""Of each text of our own tables' keys that an index holds; four of them fit into one."""
+INDEX_WAIT = 2
+"""So many seconds a load waits until no other one writes to our tables, to make their indexes."""
 WIDENED = "_etl_assets_widened"
 _COLUMNS = (
     "SELECT COLUMN_NAME, COLUMN_TYPE, COLUMN_COMMENT FROM information_schema.COLUMNS "
@@ -104,6 +109,7 @@ class MySQLTransaction(MySQLTypes, FreeColumns, Conditions):
             key=key,
             text="LONGTEXT CHARACTER SET utf8mb4",
             unique=f"key_hash BINARY(32) {key_hash}, UNIQUE (key_hash)",
+            unique_finds=False,
             options="ENGINE = InnoDB",
         )
         self.now = datetime.now(UTC).replace(tzinfo=None)
@@ -333,6 +339,29 @@ class MySQLTransaction(MySQLTypes, FreeColumns, Conditions):
             yield from tables_of(cursor.fetchmany, schema, array, chunk_rows)
 
     @override
+    def index_own(self, table: TableName, indexes: Mapping[str, Sequence[str]]) -> None:
+        import pymysql
+
+        there = self.execute(
+            "SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS "
+            "WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
+            (table.schema, table.name),
+        )
+        missing = indexes.keys() - {name for (name,) in there}
+        if not missing:
+            return
+        # Who may not make them, or would have to wait for another load, loads without them.
+        with suppress(pymysql.OperationalError):
+            ((before,),) = self._at_once("SELECT @@SESSION.lock_wait_timeout")
+            self._at_once(f"SET SESSION lock_wait_timeout = {INDEX_WAIT}")
+            try:
+                for name in sorted(missing):
+                    parts = ", ".join(map(_own_key_part, indexes[name]))
+                    self._at_once(f"CREATE INDEX {quote(name)} ON {self.quoted(table)} ({parts})")
+            finally:
+                self._at_once(f"SET SESSION lock_wait_timeout = {int(before)}")
+
+    @override
     def index(self, table: TableName, keys: Sequence[str]) -> None:
         self._index(self._place(table), keys, self.type_names(table))
 
@@ -351,6 +380,11 @@ class MySQLTransaction(MySQLTypes, FreeColumns, Conditions):
 
 _OWN_NAMES = ("varchar(64)", "datetime(6) (UTC)")
 """What `type_names` gives for `own_types`."""
+
+
+def _own_key_part(column: str) -> str:
+    """Return a column of our own tables for an index, texts by their beginning."""
+    return quote(column) if column == NUMBER else f"{quote(column)}({OWN_KEY_CHARACTERS})"
 
 
 def _key_parts(keys: Sequence[str], types: dict[str, str]) -> str:

@@ -70,13 +70,17 @@ def keep_storage(tx: Transaction, table: TableName, new: TableName) -> None:
         tx.execute(f"ALTER TABLE {tx.quoted(new)} SET ({', '.join(options)})")
 
 
-def put_in_place(tx: Transaction, table: TableName, loaded: TableName) -> None:
-    """Have the rows of a loaded table take the place of another table's."""
+def put_in_place(tx: Transaction, table: TableName, loaded: TableName) -> bool:
+    """Have the rows of a loaded table take the place of another table's.
+
+    Returns whether the loaded table itself is there now, or only its rows.
+    """
     name = tx.quoted(table)
     if tx.execute(_DEPENDENTS, (name,) * _DEPENDENTS.count("?::")):
         _exchange_rows(tx, table, loaded)
-    else:
-        _swap(tx, table, loaded)
+        return False
+    _swap(tx, table, loaded)
+    return True
 
 
 def _swap(tx: Transaction, table: TableName, loaded: TableName) -> None:

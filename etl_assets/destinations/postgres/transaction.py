@@ -1,7 +1,7 @@
 """A transaction in PostgreSQL's SQL: rows go in by COPY, and merge by ON CONFLICT."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,18 @@ AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text) FROM pg_catalog.
      WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])) = ?::text[]
 """
 
+_MISSING = """
+SELECT wanted.name
+FROM pg_catalog.unnest(CAST(? AS text[])) AS wanted (name), pg_catalog.pg_class c
+WHERE c.oid = CAST(? AS regclass) AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+AND pg_catalog.has_schema_privilege(c.relnamespace, 'CREATE') AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+    WHERE i.indrelid = c.oid AND x.relname = wanted.name)"""
+"""The indexes that a table lacks, of those that the user may make."""
+
+INDEX_WAIT = "2s"
+"""So long a load waits until no other one is writing to the ledger, to make its indexes."""
+
 
 class PostgresTransaction(SqlTransaction):
     """One open transaction. See `Transaction` for what each primitive promises."""
@@ -77,6 +89,8 @@ class PostgresTransaction(SqlTransaction):
     def __init__(self, connection: "psycopg.Connection") -> None:
         self._connection = connection
         self._made: set[TableName] = set()
+        self._filled: dict[TableName, int] = {}
+        """How many rows tables have that this transaction made: nobody else can write to them."""
         self._merged: dict[TableName, int] = {}
         self.now = datetime.now(UTC)
 
@@ -132,9 +146,27 @@ class PostgresTransaction(SqlTransaction):
             self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
 
     @override
+    def index_own(self, table: TableName, indexes: Mapping[str, Sequence[str]]) -> None:
+        import psycopg
+
+        place = self.quoted(table)
+        missing = self.execute(_MISSING, (list(indexes), place))
+        if not missing:
+            return
+        ((before,),) = self.execute("SELECT current_setting('lock_timeout')")
+        with suppress(psycopg.errors.LockNotAvailable), self.savepoint():
+            self.execute("SELECT set_config('lock_timeout', ?, true)", (INDEX_WAIT,))
+            self.lock("etl_assets ledger")  # Somebody else may be making them.
+            for (name,) in missing:
+                by = column_list(indexes[name])
+                self.execute(f"CREATE INDEX IF NOT EXISTS {quote(name)} ON {place} ({by})")
+            self.execute("SELECT set_config('lock_timeout', ?, true)", (before,))
+
+    @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         super().create_table(table, schema, stamp)
         self._made.add(table)
+        self._filled[table] = 0
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -145,7 +177,10 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def end_replace(self, table: TableName, loaded: TableName) -> None:
-        postgres_replace.put_in_place(self, table, loaded)
+        rows = self._filled.pop(loaded, None)
+        is_swapped = postgres_replace.put_in_place(self, table, loaded)
+        if is_swapped and rows is not None:
+            self._filled[table] = rows
 
     @override
     def widen_column(
@@ -189,6 +224,16 @@ class PostgresTransaction(SqlTransaction):
     def insert(
         self, table: TableName, rows: "pa.RecordBatchReader | MixedBatches", stamp: Stamp
     ) -> int:
+        return self._noted(table, self._insert(table, rows, stamp))
+
+    def _noted(self, table: TableName, written: int) -> int:
+        if table in self._filled:
+            self._filled[table] += written
+        return written
+
+    def _insert(
+        self, table: TableName, rows: "pa.RecordBatchReader | MixedBatches", stamp: Stamp
+    ) -> int:
         own = stamps(stamp, self.now)
         if not rows.schema.names:
             return self._insert_empty(table, sum(batch.num_rows for batch in rows), own)
@@ -204,7 +249,8 @@ class PostgresTransaction(SqlTransaction):
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
         own = stamps(stamp, self.now)
-        return self.written(*copying(self.quoted(source), self.quoted(table), columns, own))
+        sql, values = copying(self.quoted(source), self.quoted(table), columns, own)
+        return self._noted(table, self.written(sql, values))
 
     @override
     def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
@@ -235,7 +281,8 @@ class PostgresTransaction(SqlTransaction):
             self.execute(f"ALTER TABLE {self.quoted(table)} SET (fillfactor = {FILL_PERCENT})")
             written = self.insert(table, rows, stamp)
             self._made.discard(table)
-            return written - merging.make_unique()
+            return written + self._noted(table, -merging.make_unique())
+        self._filled.pop(table, None)
         alike = f"SELECT {column_list(names)} FROM {self.quoted(table)} WITH NO DATA"
         self.execute(f"CREATE TEMP TABLE {STAGED} ON COMMIT DROP AS {alike}")
         self._copy_in(TableName(STAGED, "pg_temp"), table, rows.schema).write(rows)
@@ -247,6 +294,8 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
+        if not where and table in self._filled:
+            return self._filled[table]
         # After a merge, an index alone no longer tells on many pages which rows are visible, and
         # the planner does not know that yet.
         changed = self._merged.get(table, 0)

@@ -297,10 +297,17 @@ class SqliteTransaction(SqlRows):
 
         It need not be unique: rows may have been appended before.
         """
-        name = quote(f"{KEY_INDEX}_{hashed(table.name, *keys)}")
+        self._make_index(f"{KEY_INDEX}_{hashed(table.name, *keys)}", table, keys)
+
+    def _make_index(self, name: str, table: TableName, columns: Sequence[str]) -> None:
         schema = f"{quote(table.schema)}." if table.schema else ""
-        on = f"{quote(table.name)} ({column_list(keys)})"
-        self.execute(f"CREATE INDEX IF NOT EXISTS {schema}{name} ON {on}")
+        on = f"{quote(table.name)} ({column_list(columns)})"
+        self.execute(f"CREATE INDEX IF NOT EXISTS {schema}{quote(name)} ON {on}")
+
+    @override
+    def index_own(self, table: TableName, indexes: Mapping[str, Sequence[str]]) -> None:
+        for name, columns in indexes.items():
+            self._make_index(name, table, columns)
 
     def _put_in_place(self, table: TableName, new: TableName) -> None:
         catalog = f"{quote(table.schema or MAIN)}.sqlite_master"

@@ -277,6 +277,21 @@ class Cursor:
             return None
         return [self._read(column, value) for column, value in zip(self.columns, row, strict=True)]
 
+    def any_row(self, *conditions: "Condition") -> bool:
+        """Return whether a row meets conditions on its key, which large keys meet if any do.
+
+        Where the column itself is compared, so that an index can serve, the row is looked for from
+        the largest key down. A database that may take the rows in any order expects to meet one
+        soon where there are many, and reads the whole table if they lie at its end.
+        """
+        sa = self.snapshot.core
+        statement = sa.select(sa.literal_column("1")).select_from(self.table.clause)
+        statement = statement.where(*conditions).limit(1)
+        first = self.keys[0].expression
+        if first is self.columns[0].expression:
+            statement = statement.order_by(first.desc())
+        return self.snapshot.connection.execute(statement).first() is not None
+
     def _read(self, column: "SqlColumn", value: Any) -> Any:
         try:
             found = typed(value, column.type.kind, zoned=self._zoned(column, value))
@@ -300,12 +315,7 @@ class Cursor:
         Raises:
             BookmarkError: Names both values.
         """
-        if self.bookmark is None:
-            return
-        sa = self.snapshot.core
-        any_row = sa.select(sa.literal_column("1")).select_from(self.table.clause)
-        at_or_after = any_row.where(self.reaches(self.bookmark)).limit(1)
-        if self.snapshot.connection.execute(at_or_after).first() is not None:
+        if self.bookmark is None or self.any_row(self.reaches(self.bookmark)):
             return
         largest = self.maximum()
         if largest is not None:

@@ -60,6 +60,8 @@ class PartitionFilter:
         stream, snapshot = self._query.stream.name, self._query.snapshot
         sa = snapshot.core
         for name, column in self._columns.items():
+            if not column.nullable:
+                continue
             is_null = column.expression.is_(None)
             statement = sa.select(sa.literal_column("1"))
             statement = statement.select_from(self._query.table.clause)

@@ -23,6 +23,13 @@ Nulls = npt.NDArray[np.bool_] | None
 
 CHUNK_BYTES = 2 << 20
 """How much is decoded at once: it fits the cache of a processor, and is worth the calls."""
+COLUMN_BYTES = 32 << 10
+"""At least so much of each column: where they are many, few rows are that many bytes."""
+
+
+def chunk_bytes(columns: int) -> int:
+    """Return how much of a table with so many columns is decoded at once."""
+    return max(CHUNK_BYTES, columns * COLUMN_BYTES)
 
 
 class Buffer:

@@ -430,15 +430,12 @@ def _default_schema(schema: str | Sequence[str] | None) -> str | None:
 
 def _has_more(asked: Query) -> bool:
     """Return whether a stream with a cursor has rows behind the bookmark."""
-    sa = asked.snapshot.core
     cursor = asked.cursor
     assert cursor is not None  # noqa: S101 - only streams with a cursor are asked about
     conditions = [cursor.known(), *asked.lagging(cursor), *asked.settled(capped(asked))]
     if cursor.bookmark is not None:
         conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
-    statement = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
-    found = asked.snapshot.connection.execute(statement.where(*conditions).limit(1))
-    return found.first() is not None
+    return cursor.any_row(*conditions)
 
 
 def _kind(url: Any) -> str:

@@ -16,7 +16,7 @@ from etl_assets.sources.sql.chunks import Assembly, RowChunk, checked
 from etl_assets.sources.sql.connection import Snapshot
 from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.reflection import SqlColumn
-from etl_assets.sources.sql.slices import CHUNK_BYTES, Buffer, Nulls, Positions
+from etl_assets.sources.sql.slices import CHUNK_BYTES, Buffer, Nulls, Positions, chunk_bytes
 from etl_assets.sources.sql.text_reader import TextReader
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ class Packets:
         begin: list[int] = []
         add, header = begin.append, struct.Struct("<I").unpack_from
         data, at, known = self._data, 0, len(self._data)
-        last = False
-        while len(begin) < rows and at < CHUNK_BYTES:
+        last, most_bytes = False, chunk_bytes(len(self._columns))
+        while len(begin) < rows and at < most_bytes:
             if (
                 at + HEADER_BYTES > known
                 or (end := at + HEADER_BYTES + (header(data, at)[0] & LONGEST_PACKET)) > known

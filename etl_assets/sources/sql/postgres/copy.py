@@ -19,7 +19,7 @@ from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.postgres.binary import Field, as_text, decode
 from etl_assets.sources.sql.postgres.encoded import Encoding
 from etl_assets.sources.sql.reflection import SqlColumn
-from etl_assets.sources.sql.slices import CHUNK_BYTES, Buffer, Positions
+from etl_assets.sources.sql.slices import CHUNK_BYTES, Buffer, Positions, chunk_bytes
 from etl_assets.sources.sql.text_reader import TextReader
 from etl_assets.sources.sql.types import postgres_text
 
@@ -33,6 +33,14 @@ CANCEL_SECONDS = 5.0
 
 FEW_ROWS, LARGE_ROW = 64, CHUNK_BYTES // 64
 """So many rows are received, none of them large, before their size all together is looked at."""
+MANY_COLUMNS = 64
+_PREPARE_MEMORY = f"SELECT pg_catalog.length(pg_catalog.repeat('x', {4 << 20}))"
+"""Has the server's C library keep the memory of a wide row for the next one.
+
+The server takes a kilobyte for each value of a row. By itself, glibc gives so much back to the
+system after each row, and gets it anew: that takes several times the CPU of the rows themselves.
+Once the server has had a larger piece, it keeps them.
+"""
 
 
 def shown(column: SqlColumn) -> Any:
@@ -117,7 +125,9 @@ class Copied:
         seconds = self._take_over_timeout()
         driver: Any = self._snapshot.connection.connection.driver_connection
         self._encodes = driver.info.parameter_status("server_encoding") != "SQL_ASCII"
-        received = _Received(driver, seconds)
+        received = _Received(driver, seconds, chunk_bytes(len(self._fields)))
+        if len(self._fields) > MANY_COLUMNS:
+            self._snapshot.connection.exec_driver_sql(_PREPARE_MEMORY)
         sql = self._sql(driver)
         if not self._encodes:
             # The server would refuse bytes that are not UTF-8 without a word on which; so it gives
@@ -206,8 +216,9 @@ def _errors_of(driver: Any) -> AbstractContextManager[None]:
 class _Received:
     """The messages of a COPY, through libpq itself: psycopg's loop takes twice as long per row."""
 
-    def __init__(self, driver: Any, seconds: float | None) -> None:
+    def __init__(self, driver: Any, seconds: float | None, most_bytes: int) -> None:
         self.driver = driver
+        self._most_bytes = most_bytes
         self._pg = driver.pgconn
         self._seconds = seconds
         self._header = True
@@ -235,7 +246,7 @@ class _Received:
         data = bytearray()
         sizes: list[int] = []
         add = sizes.append
-        while len(sizes) < rows and len(data) < CHUNK_BYTES and not self.ended:
+        while len(sizes) < rows and len(data) < self._most_bytes and not self.ended:
             size = 1
             # Nothing but the row itself is looked at for each row.
             for _ in range(min(rows - len(sizes), FEW_ROWS)):

@@ -12,7 +12,6 @@ bookmark for nothing.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.sources.sql.cursor import Cursor
@@ -129,7 +128,8 @@ def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
     upto, beyond = (bound, beyond_) if aware else (local_bound, local_beyond)
     if column.type.kind == "date":
         upto, beyond = upto.date(), beyond.date()
-    if _any_beyond(snapshot, cursor, beyond):
+    key = cursor.keys[0]
+    if cursor.any_row(key.expression > key.bind(beyond)):
         return Bound(
             problem=f"{column.name!r} has values in the future, so it is not set by the server's "
             "clock"
@@ -139,11 +139,3 @@ def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
         f"{YOUNG_SECONDS} s are waited for"
     )
     return Bound(upto, hidden if is_hidden else "", bool(is_long))
-
-
-def _any_beyond(snapshot: "Snapshot", cursor: Cursor, value: datetime) -> bool:
-    sa = snapshot.core
-    key = cursor.keys[0]
-    statement = sa.select(sa.literal_column("1")).select_from(cursor.table.clause)
-    beyond = statement.where(key.expression > key.bind(value)).limit(1)
-    return snapshot.connection.execute(beyond).first() is not None
