@@ -127,6 +127,10 @@ class StreamRead:
         """Return this read, with what it is asked for beside its bookmark."""
         read = copy.copy(self)
         read.request = request
+        if request.partitions is not None:
+            # Each span that the source is asked for has an order of its own, and all are published
+            # as a whole.
+            read.checked_order = False
         return read
 
     @property

@@ -243,7 +243,9 @@ def test_a_table_that_a_load_makes_is_not_counted(
             result = sync(read, into, strategy=strategy)
             ((count,),) = servers.query(f"SELECT COUNT(*) FROM {own}.numbers")
             assert result.rows_in_table == count
-            counted = any(one.sql.startswith(COUNTED) for one in statements)
+            counted = any(
+                one.sql.startswith(COUNTED) and "numbers" in one.sql for one in statements
+            )
             assert counted == (run_number > 0 and strategy != "replace")
 
 
