@@ -1,0 +1,386 @@
+"""The values of one field of JSON lines, collected block by block, as an Arrow column.
+
+Each column is what `to_array` makes of the same values, decoded one by one.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import simplejson
+
+from etl_assets.exceptions import DataError
+from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type
+from etl_assets.model.values.arrays import decimals_of_texts
+from etl_assets.model.values.columns import instants_of, is_before_year_one, to_array
+from etl_assets.model.values.exact_numbers import EXACT_DOUBLE, all_exact_doubles
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+_EXACT_DIGITS = 15
+"""A number of at most so many characters, without an exponent, is exact as a double."""
+_SMALL = b".000000"
+"""What a number that `Decimal` writes with an exponent has in it, or another one."""
+_FEED, _N = b"\nn"
+_NUMBER = b"0123456789.-\n"
+_ASCII_DIGITS = (ord("0"), 10)
+_OFFSETS_END = 2**31 - 1
+
+_encoder = msgspec.json.Encoder()
+
+
+class RefusedError(ValueError):
+    """Lines are to be read as rows: a column of them cannot be made."""
+
+
+class Column:
+    """A column to be.
+
+    Args:
+        declared: Its type, if one is declared.
+        stream: The stream's name, for errors.
+        name: The field's.
+    """
+
+    decoded: Any = Any
+    """What the decoder is to make of a value."""
+
+    def __init__(self, declared: "pa.DataType | None", stream: str, name: str) -> None:
+        self._declared = declared
+        self._stream = stream
+        self._name = name
+        self._rows = 0
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take some values.
+
+        Raises:
+            RefusedError: Their lines are to be read as rows.
+        """
+        raise NotImplementedError
+
+    def array(self) -> "pa.Array | pa.ChunkedArray":
+        """Return all of them.
+
+        Raises:
+            RefusedError: Their lines are to be read as rows.
+        """
+        raise NotImplementedError
+
+    def nested(self) -> Sequence[bytes]:
+        """Return JSON texts with all keys that are within the values."""
+        return ()
+
+    def texts(self) -> Iterable[bytes]:
+        """Return the characters of values that are texts."""
+        return ()
+
+    def _exact(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
+        """Return what is made of values one by one."""
+        try:
+            return to_array(values, self._declared, stream=self._stream, field=self._name)
+        except DataError as error:
+            raise RefusedError from error
+
+
+class Integers(Column):
+    """Integers of 64 bits."""
+
+    decoded = int | None
+
+    def __init__(self, declared: "pa.DataType | None", stream: str, name: str) -> None:
+        super().__init__(declared, stream, name)
+        self._parts: list[npt.NDArray[np.int64]] = []
+        self._present: list[npt.NDArray[np.bool_]] = []
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take some values."""
+        import numpy as np
+
+        self._rows += len(values)
+        try:
+            numbers, present = _without_nulls(values, np.int64, 0)
+        except OverflowError as error:
+            raise RefusedError from error
+        self._parts.append(numbers)
+        self._present.append(present)
+
+    def array(self) -> "pa.Array":
+        """Return all of them."""
+        import numpy as np
+        import pyarrow as pa
+
+        data = np.concatenate(self._parts)
+        return _array(pa.int64(), [pa.py_buffer(data)], np.concatenate(self._present))
+
+
+class Booleans(Integers):
+    """Booleans."""
+
+    decoded = bool | None
+
+    def array(self) -> "pa.Array":
+        """Return all of them."""
+        import numpy as np
+        import pyarrow as pa
+
+        data = np.packbits(np.concatenate(self._parts).astype(np.bool_), bitorder="little")
+        return _array(pa.bool_(), [pa.py_buffer(data)], np.concatenate(self._present))
+
+
+class Texts(Column):
+    """Texts, and what is declared to be written as texts."""
+
+    decoded = str | None
+
+    def __init__(self, declared: "pa.DataType | None", stream: str, name: str) -> None:
+        super().__init__(declared, stream, name)
+        self._parts: list[bytes] = []
+        self._lengths: list[npt.NDArray[np.int32]] = []
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take some values."""
+        import numpy as np
+
+        self._rows += len(values)
+        present: Iterable[Any] = values
+        lengths: Iterable[int] = map(len, values)
+        try:
+            text = "".join(values)
+        except TypeError:
+            present = list(filter(None, values))
+            text = "".join(present)
+            lengths = [-1 if value is None else len(value) for value in values]
+        data = text.encode()
+        if len(data) > len(text):
+            lengths = [-1 if value is None else len(value.encode()) for value in values]
+        self._parts.append(data)
+        self._lengths.append(np.fromiter(lengths, np.int32, len(values)))
+
+    def texts(self) -> Iterable[bytes]:
+        """Return the characters of the texts."""
+        return self._parts
+
+    def array(self) -> "pa.Array | pa.ChunkedArray":
+        """Return all of them."""
+        texts = self._array_of_texts()
+        if texts.null_count == len(texts) or self._declared is None:
+            return texts
+        return self._typed(texts)
+
+    def _array_of_texts(self) -> "pa.Array":
+        import numpy as np
+        import pyarrow as pa
+
+        lengths = np.concatenate(self._lengths)
+        present = lengths >= 0
+        data = b"".join(self._parts)
+        if len(data) > _OFFSETS_END:
+            raise RefusedError
+        offsets = np.zeros(len(lengths) + 1, np.int32)
+        np.cumsum(np.maximum(lengths, 0), out=offsets[1:])
+        return _array(pa.string(), [pa.py_buffer(offsets), pa.py_buffer(data)], present)
+
+    def _typed(self, texts: "pa.Array") -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+        from pyarrow import types as t
+
+        type_ = self._declared
+        found = None
+        if type_ == pa.string():
+            return texts
+        if t.is_timestamp(type_):
+            found = instants_of(texts)
+        elif type_ == pa.date32():
+            found = _dates(texts)
+        return self._exact(texts.to_pylist()) if found is None else found
+
+
+class Values(Column):
+    """Values of any kind, kept as JSON texts of a line each."""
+
+    def __init__(self, declared: "pa.DataType | None", stream: str, name: str) -> None:
+        super().__init__(declared, stream, name)
+        self._parts: list[bytes] = []
+        self._kinds: set[type] = set()
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take some values."""
+        self._rows += len(values)
+        self._kinds.update(map(type, values))
+        self._parts.append(_encoder.encode_lines(values))
+
+    def nested(self) -> Sequence[bytes]:
+        """Return the texts, if any of the values has others in it."""
+        return self._parts if self._kinds & {dict, list, str} else ()
+
+    def array(self) -> "pa.Array | pa.ChunkedArray":
+        """Return all of them."""
+        import pyarrow as pa
+        from pyarrow import types as t
+
+        type_, kinds = self._declared, self._kinds - {type(None)}
+        if not kinds:
+            return pa.nulls(self._rows)
+        if type_ is None:
+            type_ = self._joined(kinds)
+        found = None
+        if type_ is not None and is_json(type_):
+            found = self._json(kinds)
+        elif kinds <= {int, msgspec.Raw}:
+            found = self._numbers(type_)
+        return self._exact(self._one_by_one()) if found is None else found
+
+    def _joined(self, kinds: set[type]) -> "pa.DataType | None":
+        """Return JSON where values of these kinds have no other type in common."""
+        if kinds <= {dict, list} or (len(kinds) > 1 and not kinds <= {int, msgspec.Raw}):
+            return json_type()
+        return None
+
+    def _one_by_one(self) -> list[Any]:
+        read = simplejson.JSONDecoder(parse_float=Decimal).decode
+        return [read(line.decode()) for part in self._parts for line in part.splitlines()]
+
+    def _json(self, kinds: set[type]) -> "pa.Array | None":
+        import pyarrow as pa
+
+        if str in kinds or not self._are_plain_numbers():
+            return None
+        texts = self._lines()
+        return pa.ExtensionArray.from_storage(json_type(), texts)
+
+    def _are_plain_numbers(self) -> bool:
+        """Return whether `Decimal` writes all numbers with a fraction as they are written here."""
+        if any(_SMALL in part for part in self._parts):
+            return False
+        doubtful = [part for part in self._parts if _may_have_exponent(part)]
+        if not doubtful:
+            return True
+        found: list[str] = []
+        decoder = msgspec.json.Decoder(float_hook=found.append)
+        for part in doubtful:
+            decoder.decode_lines(part)
+        return "e" not in "".join(found).lower()
+
+    def _lines(self) -> "pa.Array":
+        """Return the texts of the values; those of nulls are NULL."""
+        import numpy as np
+        import pyarrow as pa
+
+        data = b"".join(self._parts)
+        if len(data) > _OFFSETS_END:
+            raise RefusedError
+        codes = np.frombuffer(data, np.uint8)
+        feeds = np.flatnonzero(codes == _FEED)
+        offsets = np.zeros(len(feeds) + 1, np.int32)
+        offsets[1:] = feeds - np.arange(len(feeds))
+        present = np.ones(len(feeds), np.bool_)
+        if type(None) in self._kinds:
+            starts = np.concatenate([[0], feeds[:-1] + 1])
+            present = codes[starts] != _N
+        texts = data.replace(b"\n", b"")
+        return _array(pa.string(), [pa.py_buffer(offsets), pa.py_buffer(texts)], present)
+
+    def _numbers(self, type_: "pa.DataType | None") -> "pa.Array | pa.ChunkedArray | None":
+        import pyarrow as pa
+        from pyarrow import types as t
+
+        texts = self._lines()
+        if any(b"e" in part or b"E" in part for part in self._parts):
+            return None
+        try:
+            if type_ is None:
+                return _of_narrowest_type(texts)
+            if t.is_decimal(type_):
+                return decimals_of_texts(texts, type_)
+            return _doubles(texts) if type_ == pa.float64() else None
+        except pa.ArrowInvalid:
+            return None
+
+
+def _without_nulls(
+    values: Sequence[Any], type_: Any, filler: Any
+) -> "tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]":
+    """Return values with something in place of None, and which of them are not None."""
+    import numpy as np
+
+    try:
+        return np.fromiter(values, type_, len(values)), np.ones(len(values), np.bool_)
+    except TypeError:
+        filled = [filler if value is None else value for value in values]
+        present = [value is not None for value in values]
+        return np.fromiter(filled, type_, len(values)), np.array(present, np.bool_)
+
+
+def _array(
+    type_: "pa.DataType", buffers: "list[pa.Buffer]", present: "npt.NDArray[np.bool_]"
+) -> "pa.Array":
+    import numpy as np
+    import pyarrow as pa
+
+    if not present.any():
+        return pa.nulls(len(present))
+    validity = None
+    if not present.all():
+        validity = pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(type_, len(present), [validity, *buffers])
+
+
+def _dates(texts: "pa.Array") -> "pa.Array | None":
+    import pyarrow as pa
+
+    try:
+        dates = texts.cast(pa.date32())
+    except pa.ArrowInvalid:
+        return None
+    return None if is_before_year_one(dates) else dates
+
+
+def _may_have_exponent(text: bytes) -> bool:
+    """Return whether any digit stands before an `e`."""
+    import numpy as np
+
+    codes = np.frombuffer(text, np.uint8)
+    first, count = _ASCII_DIGITS
+    is_digit = (codes[:-1] - np.uint8(first)) < count
+    return bool((((codes[1:] | np.uint8(0x20)) == ord("e")) & is_digit).any())
+
+
+def _of_narrowest_type(texts: "pa.Array") -> "pa.Array | pa.ChunkedArray | None":
+    """Return numbers as integers if all of them are; else as decimals, if one holds them all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    point = pc.find_substring(texts, ".")
+    if pc.max(point).as_py() < 0:
+        return texts.cast(pa.int64())
+    length = pc.binary_length(texts)
+    has_point = pc.greater_equal(point, 0)
+    scale = pc.max(pc.if_else(has_point, pc.subtract(pc.subtract(length, point), 1), 0)).as_py()
+    ends = pc.if_else(has_point, point, length)
+    is_negative = pc.starts_with(texts, "-")
+    whole = pc.max(pc.subtract(ends, is_negative.cast(pa.int32()))).as_py()
+    if whole + scale > MAX_DECIMAL_DIGITS:
+        return None
+    return decimals_of_texts(texts, pa.decimal128(whole + scale, scale))
+
+
+def _doubles(texts: "pa.Array") -> "pa.Array | None":
+    """Return numbers as doubles, if all of them are exact as such."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    doubles = texts.cast(pa.float64())
+    longest = pc.max(pc.binary_length(texts)).as_py()
+    if longest <= _EXACT_DIGITS:
+        return doubles
+    bounds = pc.min_max(doubles).as_py()
+    if not -EXACT_DOUBLE < bounds["min"] <= bounds["max"] < EXACT_DOUBLE:
+        return None
+    doubtful = texts.filter(pc.not_equal(doubles.cast(pa.string()), texts))
+    numbers = [Decimal(text) for text in doubtful.to_pylist()]
+    return doubles if all_exact_doubles(numbers, whole=True) else None
