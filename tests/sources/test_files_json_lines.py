@@ -135,7 +135,7 @@ ENDS = st.sampled_from(["\n", "\n", "\n", "\r\n", "\n\n", "\n \n", "\r", "\r\r\n
     is_declared=st.booleans(),
     rows=ROWS,
 )
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_any_records_are_read_as_line_by_line(
     records: list[list[tuple[str, str]]],
     ends: list[str],
@@ -146,8 +146,8 @@ def test_any_records_are_read_as_line_by_line(
 ) -> None:
     parts = [
         part
-        for pair in zip((written(r, separators) for r in records), ends)
-        for part in pair  # noqa: B905
+        for pair in zip((written(r, separators) for r in records), ends, strict=False)
+        for part in pair
     ]
     data = "".join(parts if is_ended else parts[:-1]).encode("utf-8", "surrogatepass")
     check(data, SCHEMA if is_declared else None, batch_rows=rows)
@@ -180,7 +180,7 @@ PIECES = [
     rows=ROWS,
     size=st.sampled_from([1, 10, 8 * 2**20]),
 )
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @example(pieces=['{"a":1} {"a":\n', '{"a":1}', "}\n"], rows=50_000, size=100)
 @example(pieces=['{"a":1} {"a":\n', "1", "}\n"], rows=50_000, size=100)
 @example(pieces=["\ufeff", '{"a":1}\n', "\ufeff", '{"a":1}\n'], rows=1, size=100)
@@ -196,11 +196,48 @@ def test_bytes_that_are_no_text_are_refused_as_line_by_line(data: bytes, rows: i
 
 @pytest.mark.parametrize("name", SCHEMA["properties"])
 @given(values=st.lists(VALUES, min_size=1, max_size=6), rows=ROWS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_column_is_decoded_as_value_by_value(name: str, values: list[str], rows: int) -> None:
     data = "".join(written([(name, value)]) + "\n" for value in values).encode()
     check(data, SCHEMA, batch_rows=rows)
     check(data, batch_rows=rows)
+
+
+KEYS = st.sampled_from(["a", "b", "longer than a word", "é", ":", ","])
+LEAVES = st.sampled_from(
+    ["1", '":"', '":a"', '", b"', '"{"', '"a\\""', "[]", '["b",":b"]', "null", "0.50", "2e3"]
+)
+
+
+@given(
+    keys=st.lists(KEYS, min_size=1, max_size=4),
+    rows=st.lists(st.lists(LEAVES, min_size=4, max_size=4), min_size=1, max_size=6),
+    odd=st.lists(KEYS, max_size=4),
+    at=st.integers(0, 5),
+    depth=st.integers(0, 2),
+    separators=st.sampled_from([(",", ":"), (", ", ": ")]),
+)
+@settings(max_examples=400, deadline=None)
+@example(
+    keys=["a", "b"], rows=[["1"] * 4] * 3, odd=["a", "a"], at=1, depth=0, separators=(",", ":")
+)
+def test_objects_that_are_alike_are_read_as_one_by_one(
+    keys: list[str],
+    rows: list[list[str]],
+    odd: list[str],
+    at: int,
+    depth: int,
+    separators: tuple[str, str],
+) -> None:
+    nested = [
+        written(list(zip(odd if number == at else keys, leaves, strict=False)), separators)
+        for number, leaves in enumerate(rows)
+    ]
+    for _ in range(depth):
+        nested = [f'{{"in":{one},"n":[{one}]}}' for one in nested]
+    data = "".join(f'{{"o":{one}}}\n' for one in nested).encode()
+    check(data)
+    check(data, SCHEMA, batch_rows=4)
 
 
 GOOD = {

@@ -6,13 +6,13 @@ lines for which one fails are refused, and are to be read as rows. That no key c
 by a count (`repeated_keys`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from etl_assets.model.json.lines import without_collection
+from etl_assets.model.json.lines import count_lines, without_collection
 from etl_assets.model.json.missing import Missing
 from etl_assets.model.json.repeated_keys import (
     at_most_keys,
@@ -20,10 +20,12 @@ from etl_assets.model.json.repeated_keys import (
     is_spelled_otherwise,
     key_ends,
 )
+from etl_assets.model.schema.types import is_json, is_nested
 from etl_assets.sources.files.json.line_values import (
     Booleans,
     Column,
     Integers,
+    Nested,
     RefusedError,
     Texts,
     Values,
@@ -70,22 +72,22 @@ class LineColumns:
         try:
             with without_collection():
                 return self._table(lines, rows)
-        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, IndexError):
+        except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, IndexError):
             self._refused += 1
             return None
 
     def _table(self, lines: bytes, rows: int) -> "pa.Table":
-        if self._decoder is None:
-            self._learn(lines[: lines.rfind(b"\n", 0, _SAMPLE_BYTES) + 1] or lines)
+        decoder = self._decoder
+        if decoder is None:
+            decoder = self._learned(lines[: lines.rfind(b"\n", 0, _SAMPLE_BYTES) + 1] or lines)
         try:
-            table = self._made(lines, rows)
+            table = self._made(decoder.decoded(lines), lines, rows)
         except (msgspec.ValidationError, RefusedError):
-            self._learn(lines)
-            table = self._made(lines, rows)
+            table = self._made(self._learned(lines).decoded(lines), lines, rows)
         self._refused = 0
         return table
 
-    def _learn(self, lines: bytes) -> None:
+    def _learned(self, lines: bytes) -> "_Decoder":
         """See which fields some lines have, and of what types they are."""
         for block in _blocks(lines):
             for record in _dicts.decode_lines(block):
@@ -94,13 +96,11 @@ class LineColumns:
         if len(self._kinds) > _MOST_FIELDS:
             raise ValueError(len(self._kinds))
         self._decoder = _Decoder(self._kinds, self._declared, self._stream)
+        return self._decoder
 
-    def _made(self, lines: bytes, rows: int) -> "pa.Table":
+    def _made(self, found: "_Decoded", lines: bytes, rows: int) -> "pa.Table":
         import pyarrow as pa
 
-        decoder = self._decoder
-        assert decoder is not None
-        found = decoder.decoded(lines)
         if found.rows != rows or not found.columns:
             raise ValueError(found.rows)
         arrays, fields = [], []
@@ -150,7 +150,7 @@ class _Decoder:
         self._types = {name: declared[name].type if name in declared else None for name in kinds}
         self._columns = {name: _column_for(self._types[name], seen) for name, seen in kinds.items()}
         fields = [
-            (f"f{at}", column.decoded, self._missing.field())
+            (f"f{at}", column.decoded, self._missing.field(column.missing))
             for at, column in enumerate(self._columns.values())
         ]
         record = msgspec.defstruct(
@@ -177,7 +177,7 @@ class _Decoder:
         )
         columns = list(found.columns.values())
         for block in _blocks(lines):
-            most = block.count(b"\n") + 1
+            most = count_lines(block) + 1
             self._missing.begin(most)
             records = self._decoder.decode_lines(block)
             # What `begin` made room for beyond the lines that there are was not missing.
@@ -197,6 +197,8 @@ def _column_for(declared: "pa.DataType | None", seen: set[type]) -> type[Column]
     kinds = seen - {type(None)}
     if declared is not None and not kinds:
         kinds = {_usual_type(declared)}
+    if kinds and kinds <= {dict, list} and (declared is None or is_json(declared)):
+        return Nested
     if kinds == {str} and (declared is None or not _is_json_like(declared)):
         return Texts
     if kinds == {int} and declared in {None, pa.int64()}:
@@ -219,13 +221,13 @@ def _usual_type(declared: "pa.DataType") -> type:
         return int
     if t.is_boolean(declared):
         return bool
+    if is_json(declared):
+        return dict
     is_number = t.is_floating(declared) or t.is_decimal(declared)
     return object if is_number or _is_json_like(declared) else str
 
 
 def _is_json_like(type_: "pa.DataType") -> bool:
-    from etl_assets.model.schema.types import is_json, is_nested
-
     return is_json(type_) or is_nested(type_)
 
 
@@ -247,15 +249,16 @@ def _has_each_key_once(lines: bytes, found: _Decoded) -> bool:
     import numpy as np
 
     columns = found.columns.values()
-    nested: Sequence[bytes] = [part for column in columns for part in column.nested()]
-    if nested and is_spelled_otherwise(lines):
-        return False
-    most = at_most_keys(lines) - sum(map(at_most_keys, nested))
+
+    def keys(count: Callable[[bytes], int]) -> int:
+        return count(lines) - sum(column.keys_of(count) for column in columns)
+
+    most = keys(at_most_keys)
+    if is_spelled_otherwise(lines):
+        has_nested = any(column.keys_of(len) for column in columns)
+        return not has_nested and most == found.keys
     if most == found.keys:
         return True
     texts = [part for column in columns for part in column.texts()]
-    if not is_spelled_otherwise(lines):
-        alike = sum(colons_like_keys(np.frombuffer(text, np.uint8)) for text in texts)
-        if most == found.keys + alike:
-            return True
-    return key_ends(lines) - sum(map(key_ends, nested)) == found.keys
+    alike = sum(colons_like_keys(np.frombuffer(text, np.uint8)) for text in texts)
+    return most == found.keys + alike or keys(key_ends) == found.keys

@@ -3,7 +3,7 @@
 Each column is what `to_array` makes of the same values, decoded one by one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,17 @@ import msgspec
 import simplejson
 
 from etl_assets.exceptions import DataError
-from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type
+from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, json_type
 from etl_assets.model.values.arrays import decimals_of_texts
 from etl_assets.model.values.columns import instants_of, is_before_year_one, to_array
 from etl_assets.model.values.exact_numbers import EXACT_DOUBLE, all_exact_doubles
+from etl_assets.sources.files.json.nested_values import (
+    KeyPattern,
+    has_plain_numbers,
+    is_compact,
+    is_plain,
+    rewritten,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,11 +30,7 @@ if TYPE_CHECKING:
 
 _EXACT_DIGITS = 15
 """A number of at most so many characters, without an exponent, is exact as a double."""
-_SMALL = b".000000"
-"""What a number that `Decimal` writes with an exponent has in it, or another one."""
-_FEED, _N = b"\nn"
-_NUMBER = b"0123456789.-\n"
-_ASCII_DIGITS = (ord("0"), 10)
+_FEED, _N, _OBJECT, _ARRAY = b"\nn{["
 _OFFSETS_END = 2**31 - 1
 
 _encoder = msgspec.json.Encoder()
@@ -48,6 +51,8 @@ class Column:
 
     decoded: Any = Any
     """What the decoder is to make of a value."""
+    missing: Any = None
+    """What stands for a value that is missing."""
 
     def __init__(self, declared: "pa.DataType | None", stream: str, name: str) -> None:
         self._declared = declared
@@ -71,9 +76,10 @@ class Column:
         """
         raise NotImplementedError
 
-    def nested(self) -> Sequence[bytes]:
-        """Return JSON texts with all keys that are within the values."""
-        return ()
+    def keys_of(self, count: Callable[[bytes], int]) -> int:
+        """Count the keys within the values, of which none comes twice in an object."""
+        del count
+        return 0
 
     def texts(self) -> Iterable[bytes]:
         """Return the characters of values that are texts."""
@@ -214,14 +220,13 @@ class Values(Column):
         self._kinds.update(map(type, values))
         self._parts.append(_encoder.encode_lines(values))
 
-    def nested(self) -> Sequence[bytes]:
-        """Return the texts, if any of the values has others in it."""
-        return self._parts if self._kinds & {dict, list, str} else ()
+    def keys_of(self, count: Callable[[bytes], int]) -> int:
+        """Count the keys of what is written here, if any of the values has others in it."""
+        return sum(map(count, self._parts)) if self._kinds & {dict, list, str} else 0
 
     def array(self) -> "pa.Array | pa.ChunkedArray":
         """Return all of them."""
         import pyarrow as pa
-        from pyarrow import types as t
 
         type_, kinds = self._declared, self._kinds - {type(None)}
         if not kinds:
@@ -248,23 +253,10 @@ class Values(Column):
     def _json(self, kinds: set[type]) -> "pa.Array | None":
         import pyarrow as pa
 
-        if str in kinds or not self._are_plain_numbers():
+        if str in kinds or not all(map(has_plain_numbers, self._parts)):
             return None
         texts = self._lines()
         return pa.ExtensionArray.from_storage(json_type(), texts)
-
-    def _are_plain_numbers(self) -> bool:
-        """Return whether `Decimal` writes all numbers with a fraction as they are written here."""
-        if any(_SMALL in part for part in self._parts):
-            return False
-        doubtful = [part for part in self._parts if _may_have_exponent(part)]
-        if not doubtful:
-            return True
-        found: list[str] = []
-        decoder = msgspec.json.Decoder(float_hook=found.append)
-        for part in doubtful:
-            decoder.decode_lines(part)
-        return "e" not in "".join(found).lower()
 
     def _lines(self) -> "pa.Array":
         """Return the texts of the values; those of nulls are NULL."""
@@ -274,8 +266,7 @@ class Values(Column):
         data = b"".join(self._parts)
         if len(data) > _OFFSETS_END:
             raise RefusedError
-        codes = np.frombuffer(data, np.uint8)
-        feeds = np.flatnonzero(codes == _FEED)
+        codes, feeds = np.frombuffer(data, np.uint8), _feeds(data)
         offsets = np.zeros(len(feeds) + 1, np.int32)
         offsets[1:] = feeds - np.arange(len(feeds))
         present = np.ones(len(feeds), np.bool_)
@@ -300,6 +291,100 @@ class Values(Column):
             return _doubles(texts) if type_ == pa.float64() else None
         except pa.ArrowInvalid:
             return None
+
+
+class Nested(Column):
+    """Objects and arrays, to be kept as JSON texts.
+
+    Args:
+        declared: The column's type, if one is declared.
+        stream: The stream's name, for errors.
+        name: The field's.
+    """
+
+    decoded = msgspec.Raw
+    missing = msgspec.Raw()
+
+    def __init__(self, declared: "pa.DataType | None", stream: str, name: str) -> None:
+        super().__init__(declared, stream, name)
+        self._sent: list[bytes] = []
+        self._parts: list[bytes] = []
+        self._lengths: list[npt.NDArray[np.int64]] = []
+        self._pattern = KeyPattern()
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take some values."""
+        import numpy as np
+
+        texts = b"".join(values)
+        self._sent.append(texts)
+        offsets = np.zeros(len(values) + 1, np.int64)
+        lengths = np.fromiter(map(len, values), np.int64, len(values))
+        np.cumsum(lengths, out=offsets[1:])
+        first = np.frombuffer(texts + b"n", np.uint8)[offsets[:-1]]
+        first[lengths == 0] = _N
+        is_null = first == _N
+        if not (is_null | (first == _OBJECT) | (first == _ARRAY)).all():
+            raise RefusedError
+        if not self._are_plain(values, texts, offsets, ~is_null):
+            written = rewritten(values)
+            if written is None or not has_plain_numbers(written):
+                raise RefusedError
+            lengths = np.diff(_feeds(written), prepend=-1) - 1
+            texts = written.replace(b"\n", b"")
+        self._parts.append(texts)
+        lengths[is_null] = -1 - lengths[is_null]
+        self._lengths.append(lengths)
+
+    def _are_plain(
+        self,
+        values: Sequence[Any],
+        texts: bytes,
+        offsets: "npt.NDArray[np.int64]",
+        has_keys: "npt.NDArray[np.bool_]",
+    ) -> bool:
+        """Return whether texts may stay as they were sent."""
+        import numpy as np
+
+        if not is_plain(texts, int(np.diff(offsets).max(initial=0))):
+            return False
+        has_space = b" " in texts or b"\t" in texts or b"\r" in texts
+        if has_space:
+            some = (
+                values
+                if offsets[-1] and (np.diff(offsets) > 0).all()
+                else list(filter(len, values))
+            )
+            if not is_compact(some, len(texts)):
+                return False
+        return self._pattern.proves(texts, offsets, has_keys)
+
+    def keys_of(self, count: Callable[[bytes], int]) -> int:
+        """Count the keys of what was sent."""
+        return sum(map(count, self._sent))
+
+    def array(self) -> "pa.Array":
+        """Return all of them."""
+        import numpy as np
+        import pyarrow as pa
+
+        lengths = np.concatenate(self._lengths)
+        data = b"".join(self._parts)
+        if len(data) > _OFFSETS_END:
+            raise RefusedError
+        present = lengths >= 0
+        offsets = np.zeros(len(lengths) + 1, np.int32)
+        np.cumsum(np.where(present, lengths, -1 - lengths), out=offsets[1:])
+        texts = _array(pa.string(), [pa.py_buffer(offsets), pa.py_buffer(data)], present)
+        if texts.null_count == len(texts):
+            return texts
+        return pa.ExtensionArray.from_storage(json_type(), texts)
+
+
+def _feeds(text: bytes) -> "npt.NDArray[np.int64]":
+    import numpy as np
+
+    return np.flatnonzero(np.frombuffer(text, np.uint8) == _FEED)
 
 
 def _without_nulls(
@@ -338,16 +423,6 @@ def _dates(texts: "pa.Array") -> "pa.Array | None":
     except pa.ArrowInvalid:
         return None
     return None if is_before_year_one(dates) else dates
-
-
-def _may_have_exponent(text: bytes) -> bool:
-    """Return whether any digit stands before an `e`."""
-    import numpy as np
-
-    codes = np.frombuffer(text, np.uint8)
-    first, count = _ASCII_DIGITS
-    is_digit = (codes[:-1] - np.uint8(first)) < count
-    return bool((((codes[1:] | np.uint8(0x20)) == ord("e")) & is_digit).any())
 
 
 def _of_narrowest_type(texts: "pa.Array") -> "pa.Array | pa.ChunkedArray | None":

@@ -11,7 +11,7 @@ from typing import Any
 
 import simplejson
 
-from etl_assets.exceptions import shorten
+from etl_assets.exceptions import ProtocolError, shorten
 from etl_assets.model.batch import declared_schema
 from etl_assets.model.json.depth import nested_too_deep
 from etl_assets.model.json.repeated_keys import HINT, REASON, repeats
@@ -88,7 +88,10 @@ def decoded(text: str, line: int, reading: Reading, *, hint: str | None = None) 
     except simplejson.JSONDecodeError as error:
         raise reading.error(f"not JSON: {error.msg}: {shorten(text)}.", line, hint=hint) from error
     except _TwiceError as error:
-        repeat = next(repeats(text))
+        try:
+            repeat = next(repeats(text))
+        except ProtocolError:  # there is more wrong behind the key
+            raise reading.error(f"not JSON: {shorten(text)}.", line, hint=hint) from error
         if repeat is None:  # pragma: no cover - the same text
             raise
         raise reading.error(REASON, line, field=repeat.field, value=repeat, hint=HINT) from error
