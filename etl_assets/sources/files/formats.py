@@ -1,8 +1,12 @@
 """A file as Arrow tables: which reader reads it, and where each row came from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.exceptions import DataError
+from etl_assets.model.batch import Batch
+from etl_assets.model.refused import Refusal
 from etl_assets.model.schema.json_schema import from_arrow, to_arrow
 from etl_assets.sources.files.json.documents import json_document_tables
 from etl_assets.sources.files.json.lines import json_line_tables
@@ -14,7 +18,7 @@ from etl_assets.sources.files.text.csv import csv_properties, csv_tables
 from etl_assets.sources.files.text.fixed_width import fixed_width_properties, fixed_width_tables
 from etl_assets.sources.files.text.tables import Rows
 from etl_assets.sources.files.typed.arrow import arrow_properties, arrow_tables
-from etl_assets.sources.files.typed.arrow_columns import storable
+from etl_assets.sources.files.typed.arrow_columns import converted, storable
 from etl_assets.sources.files.typed.avro import avro_properties, avro_tables
 from etl_assets.sources.files.typed.orc import orc_count, orc_properties, orc_tables
 from etl_assets.sources.files.typed.parquet import parquet_count, parquet_properties, parquet_tables
@@ -51,8 +55,60 @@ _COUNTS: dict[str, Callable[[Reading], int]] = {"orc": orc_count, "parquet": par
 """Of the formats whose files tell how many rows they have."""
 
 
-def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
-    """Yield a file as tables of bounded size; as rows where a column has values of several types.
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a file, as its reader gives them.
+
+    Args:
+        table: The rows.
+        lines: Where in the file each begins.
+        reading: The file.
+        refused: The values that the reader has refused.
+    """
+
+    table: "pa.Table | Rows"
+    lines: Sequence[int]
+    reading: Reading
+    refused: Mapping[int, list[Refusal]]
+
+    @property
+    def arrow(self) -> "pa.Table":
+        """The rows, where they are a table.
+
+        Raises:
+            TypeError: They are not.
+        """
+        if isinstance(self.table, list):
+            raise TypeError("rows are no table")
+        return self.table
+
+    def batch(self) -> Batch:
+        """Return the rows as a batch; values that cannot be stored are refused."""
+        table, refusals = self.table, self.reading.refusals
+        if self.reading.format in IN_ARROW and not isinstance(table, list):
+            table = storable(table, self.lines, self.reading)
+        whole = self.added(table)
+        more = refusals.taken()
+        rows = sorted({*self.refused, *more})
+        refused = {row: [*self.refused.get(row, ()), *more.get(row, ())] for row in rows}
+        return batch_of(whole, refused)
+
+    def added(self, table: "pa.Table | Rows") -> Any:
+        """Return rows with the columns that the place of the file gives them."""
+        reading = self.reading
+        whole = _partitioned(table, reading) if "=" in reading.folders else table
+        return _with_origin(whole, self.lines, reading) if reading.options.with_origin else whole
+
+
+def batch_of(table: "pa.Table | Rows", refused: "dict[int, list[Refusal]] | None" = None) -> Batch:
+    """Return rows of a file as a batch."""
+    batch = Batch(table, refused=refused or {})
+    batch.texts_are_known = True
+    return batch
+
+
+def pieces(reading: Reading) -> Iterator[Piece]:
+    """Yield a file in pieces of bounded size, at least one if its columns are known.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
@@ -60,14 +116,42 @@ def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
     is_empty = True
     for table, lines in _TABLES[reading.format](reading):
         is_empty = False
-        if reading.format in IN_ARROW and not isinstance(table, list):
-            table = storable(table, lines, reading)  # noqa: PLW2901 - the same rows
-        whole = _partitioned(table, reading) if "=" in reading.folders else table
-        yield _with_origin(whole, lines, reading) if reading.options.with_origin else whole
+        yield Piece(table, lines, reading, reading.refusals.taken())
     schema = schema_of(reading) if is_empty else None
     if schema is not None:
         found = to_arrow(schema)
-        yield found.empty_table().select([name for name in found.names if reading.reads(name)])
+        columns = [
+            name for name in found.names if reading.reads(name) and name not in _added(reading)
+        ]
+        yield Piece(found.empty_table().select(columns), (), reading, {})
+
+
+def _added(reading: Reading) -> Sequence[str]:
+    return ORIGIN if reading.options.with_origin else ()
+
+
+def joined(some: Sequence[Piece]) -> "pa.Table | None":
+    """Return pieces of one schema as one table; None if a value of theirs cannot be stored."""
+    import pyarrow as pa
+
+    table = pa.concat_tables([piece.arrow for piece in some])
+    first = some[0].reading
+    try:
+        if first.format in IN_ARROW:
+            table = converted(table, first)
+    except DataError:
+        return None
+    if first.options.with_origin or any("=" in piece.reading.folders for piece in some):
+        begin, parts = 0, []
+        for piece in some:
+            end = begin + len(piece.table)
+            parts.append(piece.added(table.slice(begin, end - begin)))
+            begin = end
+        if any(part.schema != parts[0].schema for part in parts):
+            return None
+        table = pa.concat_tables(parts)
+    are_plain = not any(pa.types.is_dictionary(one.type) for one in table.schema)
+    return table.combine_chunks() if are_plain else table
 
 
 def schema_of(reading: Reading) -> dict[str, Any] | None:

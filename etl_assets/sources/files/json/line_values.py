@@ -3,6 +3,7 @@
 Each column is what `to_array` makes of the same values, decoded one by one.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ class RefusedError(ValueError):
     """Lines are to be read as rows: a column of them cannot be made."""
 
 
-class Column:
+class Column(ABC):
     """A column to be.
 
     Args:
@@ -60,21 +61,21 @@ class Column:
         self._name = name
         self._rows = 0
 
+    @abstractmethod
     def add(self, values: Sequence[Any]) -> None:
         """Take some values.
 
         Raises:
             RefusedError: Their lines are to be read as rows.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def array(self) -> "pa.Array | pa.ChunkedArray":
         """Return all of them.
 
         Raises:
             RefusedError: Their lines are to be read as rows.
         """
-        raise NotImplementedError
 
     def keys_of(self, count: Callable[[bytes], int]) -> int:
         """Count the keys within the values, of which none comes twice in an object."""
