@@ -11,9 +11,10 @@ from typing import Any
 from etl_assets.exceptions import DataError
 from etl_assets.model.batch import Batch
 from etl_assets.sources.files.archive import parts_of
-from etl_assets.sources.files.formats import Piece, batch_of, joined, pieces
+from etl_assets.sources.files.formats import pieces
 from etl_assets.sources.files.listing import Found, Place, failures
 from etl_assets.sources.files.options import FileOptions, Reading
+from etl_assets.sources.files.pieces import Piece, batch_of, joined
 
 _SMALL = 2
 """A file of less than a half of a batch is small: another one fits beside it."""

@@ -13,7 +13,7 @@ import simplejson
 
 from etl_assets.exceptions import DataError
 from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, json_type
-from etl_assets.model.values.arrays import decimals_of_texts
+from etl_assets.model.values.arrays import decimals_of_texts, scalar_of
 from etl_assets.model.values.columns import instants_of, is_before_year_one, to_array
 from etl_assets.model.values.exact_numbers import EXACT_DOUBLE, all_exact_doubles
 from etl_assets.sources.files.json.nested_values import (
@@ -431,15 +431,18 @@ def _of_narrowest_type(texts: "pa.Array") -> "pa.Array | pa.ChunkedArray | None"
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    point = pc.find_substring(texts, ".")
+    # No plain Python value is handed to Arrow: it would import pandas.
+    zero, one = scalar_of(0, pa.int64()), scalar_of(1, pa.int64())
+    point = pc.find_substring(texts, ".").cast(pa.int64())
     if pc.max(point).as_py() < 0:
         return texts.cast(pa.int64())
-    length = pc.binary_length(texts)
-    has_point = pc.greater_equal(point, 0)
-    scale = pc.max(pc.if_else(has_point, pc.subtract(pc.subtract(length, point), 1), 0)).as_py()
+    length = pc.binary_length(texts).cast(pa.int64())
+    has_point = pc.greater_equal(point, zero)
+    behind = pc.subtract(pc.subtract(length, point), one)
+    scale = pc.max(pc.if_else(has_point, behind, zero)).as_py()
     ends = pc.if_else(has_point, point, length)
     is_negative = pc.starts_with(texts, "-")
-    whole = pc.max(pc.subtract(ends, is_negative.cast(pa.int32()))).as_py()
+    whole = pc.max(pc.subtract(ends, is_negative.cast(pa.int64()))).as_py()
     if whole + scale > MAX_DECIMAL_DIGITS:
         return None
     return decimals_of_texts(texts, pa.decimal128(whole + scale, scale))

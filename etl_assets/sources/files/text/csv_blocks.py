@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from _typeshed import WriteableBuffer
 
-BLOCK_BYTES = 4 * MEBIBYTE
+BLOCK_BYTES = MEBIBYTE
+"""So few bytes stay in the processor's cache; several blocks make a batch."""
 _FEED, _RETURN = b"\n", b"\r"
 
 
