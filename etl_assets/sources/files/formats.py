@@ -8,7 +8,7 @@ from etl_assets.sources.files.json.documents import json_document_tables
 from etl_assets.sources.files.json.lines import json_line_tables
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.partitions import partition_types
-from etl_assets.sources.files.pieces import ORIGIN, Piece, filled
+from etl_assets.sources.files.pieces import ORIGIN, Piece
 from etl_assets.sources.files.rows import Tables
 from etl_assets.sources.files.sheets.reader import SHEET_FORMATS, sheet_tables
 from etl_assets.sources.files.text.csv import csv_properties, csv_tables
@@ -29,8 +29,6 @@ _TABLES: dict[str, Callable[[Reading], Tables]] = {
     "parquet": parquet_tables,
     **dict.fromkeys(SHEET_FORMATS, sheet_tables),
 }
-IN_BLOCKS = frozenset({"csv"})
-"""The formats whose readers give less than a batch, though there is more."""
 _PROPERTIES: dict[str, Callable[[Reading], dict[str, Any]]] = {
     "arrow": arrow_properties,
     "avro": avro_properties,
@@ -51,13 +49,9 @@ def pieces(reading: Reading) -> Iterator[Piece]:
         DataError: The file is not what it should be; names file and line.
     """
     is_empty = True
-    read = (
-        Piece(table, lines, reading, reading.refusals.taken())
-        for table, lines in _TABLES[reading.format](reading)
-    )
-    for piece in filled(read, reading.options) if reading.format in IN_BLOCKS else read:
+    for table, lines in _TABLES[reading.format](reading):
         is_empty = False
-        yield piece
+        yield Piece(table, lines, reading, reading.refusals.taken())
     schema = schema_of(reading) if is_empty else None
     if schema is not None:
         found = to_arrow(schema)

@@ -1,16 +1,14 @@
 """Some rows of a file, and how those of several blocks or files become one table."""
 
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
 from etl_assets.model.batch import Batch
 from etl_assets.model.refused import Refusal
 from etl_assets.model.values.arrays import array_of
-from etl_assets.sources.files.options import FileOptions, Reading
+from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.partitions import with_partitions
 from etl_assets.sources.files.text.tables import Rows
 from etl_assets.sources.files.typed.arrow_columns import converted, storable
@@ -97,57 +95,6 @@ def joined(some: Sequence[Piece]) -> "pa.Table | None":
         table = pa.concat_tables(parts)
     are_plain = not any(pa.types.is_dictionary(one.type) for one in table.schema)
     return table.combine_chunks() if are_plain else table
-
-
-def filled(some: Iterator[Piece], options: FileOptions) -> Iterator[Piece]:
-    """Join pieces of one file that follow each other, as far as a batch holds them."""
-    held: list[Piece] = []
-    for piece in some:
-        if held and not _are_one(held, piece, options):
-            yield _one(held)
-            held = []
-        held.append(piece)
-    if held:
-        yield _one(held)
-
-
-def _are_one(held: Sequence[Piece], piece: Piece, options: FileOptions) -> bool:
-    """Return whether a piece may be joined with those before it."""
-    all_ = [*held, piece]
-    if any(isinstance(one.table, list) or one.refused for one in all_):
-        return False
-    if sum(len(one.table) for one in all_) > options.batch_rows:
-        return False
-    if sum(one.arrow.nbytes for one in all_) > options.batch_bytes:
-        return False
-    schemas = [one.arrow.schema for one in all_]
-    return all(_is_like(first, second) for first in schemas for second in schemas)
-
-
-def _is_like(first: "pa.Schema", second: "pa.Schema") -> bool:
-    """Return whether two tables have the same columns, some of them perhaps without any value."""
-    import pyarrow as pa
-
-    if first.equals(second, check_metadata=True):
-        return True
-    return first.names == second.names and all(
-        one.type == other.type or pa.null() in {one.type, other.type}
-        for one, other in zip(first, second, strict=True)
-    )
-
-
-def _one(held: Sequence[Piece]) -> Piece:
-    import pyarrow as pa
-
-    if len(held) == 1:
-        return held[0]
-    table = pa.concat_tables([piece.arrow for piece in held], promote_options="default")
-    lines: Sequence[int] = array("q", chain.from_iterable(piece.lines for piece in held))
-    if all(type(piece.lines) is range for piece in held) and all(
-        before.lines[-1] + 1 == behind.lines[0] for before, behind in pairwise(held)
-    ):
-        lines = range(held[0].lines[0], held[-1].lines[-1] + 1)
-    return Piece(table.combine_chunks(), lines, held[0].reading, {})
 
 
 def _partitioned(table: "pa.Table | Rows", reading: Reading) -> "pa.Table | Rows":

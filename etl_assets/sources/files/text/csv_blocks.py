@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from _typeshed import WriteableBuffer
 
-BLOCK_BYTES = MEBIBYTE
-"""So few bytes stay in the processor's cache; several blocks make a batch."""
+BLOCK_BYTES = 4 * MEBIBYTE
 _FEED, _RETURN = b"\n", b"\r"
 
 
