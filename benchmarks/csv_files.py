@@ -1,10 +1,11 @@
 """A CSV file of twelve columns, and how a work loads it into DuckDB."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.work import Work, fresh
+from benchmarks.file_works import file_work
+from benchmarks.work import Work
 
 SCHEMA = {
     "type": "object",
@@ -72,38 +73,13 @@ def work(title: str, by_hand: str, options: Mapping[str, Any], *, target: float)
         options: Those of our source.
         target: What ours is to stay below, as a ratio.
     """
-
-    def hand(folder: Path, given: Any) -> Callable[[], Any]:
-        import duckdb
-
-        def load() -> None:
-            with duckdb.connect(fresh(folder, "by hand")) as connection:
-                connection.execute("CREATE SCHEMA bench")
-                connection.execute(
-                    f"CREATE TABLE bench.t AS FROM read_csv('{folder / 'rows.csv'}', {by_hand})"
-                )
-
-        return load
-
-    def ours(folder: Path, given: Any) -> Callable[[], Any]:
-        from etl_assets import DuckDBDestination, FileSource, StreamRead
-        from etl_assets.sync import sync
-
-        def load() -> None:
-            source = FileSource(
-                "bench", str(folder), streams={"t": {"path": "rows.csv", **options}}
-            )
-            stream = source.discover()["t"]
-            sync(StreamRead(source, stream), DuckDBDestination(fresh(folder, "ours")))
-
-        return load
-
-    return Work(
-        title=title,
-        rows=(1_000_000, 50_000),
-        prepare=prepare,
-        candidates={"by hand": hand, "ours": ours},
+    return file_work(
+        title,
+        "rows.csv",
+        prepare,
+        by_hand=lambda path: f"read_csv('{path}', {by_hand})",
+        options=options,
         check=CHECK,
-        whole=True,
+        rows=(1_000_000, 50_000),
         target=target,
     )

@@ -143,6 +143,39 @@ def test_any_bytes_are_read_as_row_by_row(
 
 @given(
     pieces=st.lists(
+        st.sampled_from([*PIECES[:10], "\x81", "ÿ", "€", "x,y\n", "1\n", '"a\nö"\n']), max_size=30
+    ),
+    size=st.sampled_from(SMALL),
+    encoding=st.sampled_from(["latin-1", "cp1252", "iso8859-15", "cp1251", "koi8-r", "utf-16-le"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_other_encodings_are_read_as_row_by_row(
+    pieces: list[str], size: int, encoding: str, in_blocks: Any
+) -> None:
+    # What the encoding lacks stands there as bytes of another one.
+    data = b"".join(
+        piece.encode(encoding, "ignore") or piece.encode("latin-1", "ignore") for piece in pieces
+    )
+    wanted, told = in_blocks(reading_of(data, encoding=encoding), 0)
+    found, error = in_blocks(reading_of(data, encoding=encoding), size)
+    assert error == told
+    given = len(found) if error is None else min(len(found), len(wanted))
+    assert found[:given] == wanted[:given]
+
+
+def test_blocks_of_another_encoding_go_the_fast_way(
+    plain_blocks: list[bool], in_blocks: Any
+) -> None:
+    data = ("n,t\n" + "1,für 5 €\n" * 100).encode("cp1252")
+    found, error = in_blocks(reading_of(data, encoding="cp1252"), 200)
+    assert error is None
+    assert [row["t"] for _, row in found] == ["für 5 €"] * 100
+    assert len(plain_blocks) > 3
+    assert all(plain_blocks)
+
+
+@given(
+    pieces=st.lists(
         st.sampled_from(['"', "\r", "\n", "\r\n", "x", ",", "y,z\n", "1,2\r"]), max_size=25
     ),
     size=st.sampled_from([1, 3, 7, 12]),

@@ -21,9 +21,9 @@ from etl_assets.exceptions import (
     StreamReadError,
 )
 from etl_assets.model.stream import Stream
+from etl_assets.sources.files import batches as file_batches
 from etl_assets.sources.files import formats as file_formats
 from etl_assets.sources.files import progress as file_progress
-from etl_assets.sources.files import source as files
 from etl_assets.sources.files.listing import Found
 from etl_assets.sources.files.options import FileOptions
 from etl_assets.sources.files.progress import Progress
@@ -148,10 +148,10 @@ def test_nothing_is_loaded_of_a_file_that_changes_while_it_is_read(
 ) -> None:
     path = put(folder / "a.csv", range(10), at=1)
     source = FileSource("drop", f"{folder}/*.csv", incremental=incremental, batch_rows=3)
-    tables = file_formats.tables
+    pieces = file_formats.pieces
 
     def changing(*arguments: Any) -> Iterator[Any]:
-        for number, table in enumerate(tables(*arguments)):
+        for number, table in enumerate(pieces(*arguments)):
             if number == 1 and how == "grows":
                 path.write_text(path.read_text() + "10\n")
             elif number == 1 and how == "goes":
@@ -161,7 +161,7 @@ def test_nothing_is_loaded_of_a_file_that_changes_while_it_is_read(
             yield table
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "tables", changing)
+        patched.setattr(file_batches, "pieces", changing)
         with pytest.raises(
             StreamReadError, match=r"a\.csv: has (changed|gone) while it was read"
         ) as caught:
@@ -176,7 +176,7 @@ def test_nothing_is_loaded_of_a_file_that_changes_while_it_is_read(
 def test_a_file_that_changes_before_it_is_opened_is_an_error(folder: Path) -> None:
     put(folder / "a.csv", [1], at=1)
     later = put(folder / "b.csv", [2], at=2)
-    read = batches(FileSource("drop", f"{folder}/*.csv"))
+    read = batches(FileSource("drop", f"{folder}/*.csv", batch_rows=1))
     next(read)
     put(later, [2, 3], at=3)
     with pytest.raises(StreamReadError, match=r"b\.csv: has changed"):

@@ -257,8 +257,11 @@ def test_what_nobody_remembered_is_not_known(known: Any) -> None:
 
 
 def test_the_text_of_a_file_that_becomes_text_later_is_kept(
-    write: Write, drop: FileSource, warehouse: DuckDBDestination, tmp_path: Path
+    write: Write, warehouse: DuckDBDestination, tmp_path: Path
 ) -> None:
+    path = str(tmp_path / "drop" / "*.csv")
+    # Batches of a row, so that each file is committed by itself.
+    drop = FileSource("drop", path, types="infer", incremental="modified", batch_rows=1)
     write("1.10", "2.50")
     write("007")
     write("+5")

@@ -58,6 +58,20 @@ def scalar_of(value: Any, type_: "pa.DataType") -> "pa.Scalar":
     return array_of([value], type_)[0]
 
 
+def integer_scalar(value: int) -> "pa.Scalar":
+    """Return an integer for a function of Arrow, which would import pandas to make it one."""
+    import pyarrow as pa
+
+    return scalar_of(value, pa.int64())
+
+
+def text_scalar(value: str) -> "pa.Scalar":
+    """Return a text for a function of Arrow, as `integer_scalar` does."""
+    import pyarrow as pa
+
+    return scalar_of(value, pa.string())
+
+
 # Arrow makes other numbers, without a word, of decimals whose digits overflow 128 bits while it
 # brings them to another scale: 0.00 of 1E-41, 0.99 of 7.8 as decimal128(38, 38). What follows lets
 # nothing near that.
@@ -78,7 +92,7 @@ def decimals_of_texts(
     if longest > type_.precision - type_.scale:
         digits = pc.utf8_ltrim(texts, "-")
         length, point = pc.binary_length(digits), pc.find_substring(digits, ".")
-        whole = pc.max(pc.if_else(pc.less(point, 0), length, point)).as_py()
+        whole = pc.max(pc.if_else(pc.less(point, integer_scalar(0)), length, point)).as_py()
         if whole > type_.precision - type_.scale or pc.max(length).as_py() > MAX_DECIMAL_DIGITS:
             raise pa.ArrowInvalid(f"a number has more digits than {type_}")
     if pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py():

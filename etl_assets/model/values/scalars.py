@@ -206,7 +206,10 @@ def to_date(value: Any) -> date:
     if isinstance(value, str) and _DATE.fullmatch(value.strip()):
         return date.fromisoformat(value.strip())
     if isinstance(value, str) and _INSTANT.fullmatch(value.strip()):
-        instant = to_instant(value)
+        try:
+            instant = to_instant(value)
+        except FinerError:
+            raise ValueError("a time of day in a column declared date") from None
         if instant.time() == time() and not instant.utcoffset():
             return instant.date()
     raise ValueError("not a date (YYYY-MM-DD)")

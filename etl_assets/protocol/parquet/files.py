@@ -7,6 +7,7 @@ is read as references to its dictionaries, its rows are measured by these, and o
 become values.
 """
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -124,7 +125,7 @@ class _Group:
     ) -> None:
         self._parquet, self._file, self._at = parquet, file, at
         self._columns, self._options, self._far = columns, options, far
-        group = parquet.metadata.row_group(at)
+        group, self._schema = parquet.metadata.row_group(at), parquet.schema
         self._rows = group.num_rows
         remote = not _is_local(file)
         self._chunks = []
@@ -153,10 +154,10 @@ class _Group:
 
     def _width(self, number: int) -> int:
         """Return the bytes of each value of a column of fixed width, and 0 for texts."""
-        return max(0, int(self._parquet.schema.column(number).length or 0))
+        return max(0, int(self._schema.column(number).length or 0))
 
     def _is_repeated(self, number: int) -> bool:
-        return bool(self._parquet.schema.column(number).max_repetition_level)
+        return bool(self._schema.column(number).max_repetition_level)
 
     def batches(self, bounds: Bounds, before: int) -> Iterator["pa.RecordBatch"]:
         row_bytes = max(1, self._unpacked // max(1, self._rows))
@@ -192,7 +193,7 @@ class _Group:
         )
 
     def _has_texts(self, number: int, chunk: Any) -> bool:
-        kind: str = self._parquet.schema.column(number).logical_type.type
+        kind: str = self._schema.column(number).logical_type.type
         physical: str = chunk.physical_type
         return physical == "BYTE_ARRAY" and kind != "DECIMAL"
 
@@ -286,6 +287,8 @@ def _is_wanted(path: str, columns: Sequence[str] | None) -> bool:
 
 
 def _is_local(file: Any) -> bool:
+    if isinstance(file, io.BytesIO):
+        return True
     try:
         file.fileno()
     except (AttributeError, OSError):

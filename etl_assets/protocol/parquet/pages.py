@@ -15,6 +15,9 @@ _LONGEST_HEADER = 16 * 1024 * 1024
 _DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_V2 = 0, 2, 3
 _DICTIONARY_ENCODINGS = (2, 8)
 _DELTA_BYTE_ARRAY = 7
+_INTEGERS = (4, 5, 6)
+_MORE = 0x80
+"""A byte of an integer from here on has another one behind it."""
 
 
 @dataclass
@@ -126,12 +129,25 @@ class _Compact:
         self.at = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
+        data, at = self._data, self.at
         fields: dict[int, Any] = {}
         number = 0
-        while kind := self._byte():
-            step = kind >> 4
-            number = number + step if step else self._integer()
-            fields[number] = self._value(kind & 0x0F, depth)
+        # A file of many columns has many headers, so what most of them consist of is read here.
+        while head := data[at]:
+            at += 1
+            kind, step = head & 0x0F, head >> 4
+            if step:
+                number += step
+            else:
+                self.at = at
+                number, at = self._integer(), self.at
+            if kind in _INTEGERS and data[at] < _MORE:
+                fields[number] = (data[at] >> 1) ^ -(data[at] & 1)
+                at += 1
+            else:
+                self.at = at
+                fields[number], at = self._value(kind, depth), self.at
+        self.at = at + 1
         return fields
 
     def _value(self, kind: int, depth: int, *, in_list: bool = False) -> Any:

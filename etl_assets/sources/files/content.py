@@ -84,16 +84,22 @@ class _Measured(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
+        first = 0 if self._given else min(WHOLE_FIRST, len(view))
         try:
-            data = self._packed.read(len(view))
-            first = 0 if self._given else min(WHOLE_FIRST, len(view))
-            while 0 < len(data) < first and (more := self._packed.read(first - len(data))):
-                data += more
+            size = self._fill(view)
+            while 0 < size < first and (more := self._fill(view[size:first])):
+                size += more
         except _DAMAGE as error:
             raise damaged(self._reading, error) from error
-        view[: len(data)] = data
-        self._given += len(data)
+        self._given += size
         self._check()
+        return size
+
+    def _fill(self, view: memoryview) -> int:
+        if isinstance(self._packed, io.FileIO):  # without a copy of its bytes
+            return self._packed.readinto(view) or 0
+        data = self._packed.read(len(view))
+        view[: len(data)] = data
         return len(data)
 
     def _check(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
 from etl_assets.model.refused import Refusals
-from etl_assets.model.selection import is_column_selected
+from etl_assets.model.selection import column_selector
 from etl_assets.model.stream import Stream
 from etl_assets.sources.files.sheets.cell_range import range_of
 from etl_assets.sources.files.text.notation import check_notation
@@ -327,7 +327,7 @@ class Reading:
         is_unknown = column not in ((self.stream.schema or {}).get("properties") or {})
         if is_unknown and self.stream.columns is None:
             return True
-        return is_column_selected(self.stream, column)
+        return column_selector(self.stream)(column)
 
     def error(
         self,

@@ -1,13 +1,13 @@
 """Files of many formats, by path, glob or fsspec URL."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from os import PathLike
 from typing import Any
 
 from etl_assets.arguments import OBJECT, Kind, check
-from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SourceError, did_you_mean
+from etl_assets.exceptions import ConfigError, EtlAssetsError, SourceError, did_you_mean
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.request import NO_REQUEST, ReadRequest
@@ -18,8 +18,10 @@ from etl_assets.model.stream import Stream
 from etl_assets.secrets.references import is_reference, resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
+from etl_assets.sources.catalog import frozen
 from etl_assets.sources.files.archive import parts_of
-from etl_assets.sources.files.formats import count_of, schema_of, tables
+from etl_assets.sources.files.batches import FileBatches
+from etl_assets.sources.files.formats import count_of, schema_of
 from etl_assets.sources.files.listing import Found, Place, failures, place_of
 from etl_assets.sources.files.options import OPTIONS, FileOptions, Reading, endings, nearest_option
 from etl_assets.sources.files.progress import Progress
@@ -194,19 +196,25 @@ class FileSource(Source):
             known = progress.bookmark(listed.files) if progress.moved else None
             yield Batch([], bookmark=_with_columns(known, columns), remark=_moves(progress))
         remarks: dict[str, str] = {}
-        readings = [_reading(listed.place, found, stream, options, remarks) for found in left]
+        plain = frozen(stream)
+        readings = [_reading(listed.place, found, plain, options, remarks) for found in left]
         failed = None
-        told: set[str] = set()
         if columns and readings:
             readings, failed = _inferred(columns, readings)
             if columns.remark:
                 yield Batch([], remark=columns.remark)
-        for found, reading in zip(left, readings, strict=False):
-            yield from _batches(listed.place, found, reading)
-            yield from (Batch([], remark=text) for text in _untold(remarks, told))
-            if progress:
-                done = progress.done(found, listed.files)
-                yield Batch([], bookmark=_with_columns(done, columns))
+        read = zip(left, readings, strict=False)
+        batches = FileBatches(listed.place, options)
+        try:
+            for found, told in _read(batches, read, remarks):
+                yield from told
+                if found is not None and progress:
+                    done = progress.done(found, listed.files)
+                    yield from batches.covered(_with_columns(done, columns))
+        except Exception:
+            yield from batches.rest()
+            raise
+        yield from batches.rest()
         if failed:
             raise failed
 
@@ -421,22 +429,14 @@ def _by_stem(place: Place, pattern: str) -> dict[str, Listed]:
     return found
 
 
-def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
-    with failures(found.name):
-        try:
-            for part in parts_of(reading):
-                # Without rows, too: the columns of a file are those of the table.
-                for table in tables(part):
-                    if refused := part.refusals.taken():
-                        place.check(found)
-                    if len(table) or not isinstance(table, list):
-                        batch = Batch(table, refused=refused)
-                        batch.texts_are_known = True
-                        yield batch
-        except DataError:
-            place.check(found)  # it may have changed since its columns were looked at
-            raise
-    place.check(found)
+def _read(
+    batches: FileBatches, files: Iterable[tuple[Found, Reading]], remarks: Mapping[str, str]
+) -> Iterator[tuple[Found | None, Iterable[Batch]]]:
+    """Yield the batches of files, and each file that was read behind its own."""
+    told: set[str] = set()
+    for found, reading in files:
+        yield None, batches.of_file(found, reading)
+        yield found, [Batch([], remark=text) for text in _untold(remarks, told)]
 
 
 def _inferred(

@@ -1,17 +1,28 @@
-"""JSON lines: one object per line, each number exactly, each key once."""
+"""JSON lines: one object per line, each number exactly, each key once.
 
+A file is read in batches. Those for which it is proven that nothing is altered are decoded into
+columns (`line_columns`), and all others line by line, in the exact way: both give the same values,
+and only the second can tell what is wrong.
+"""
+
+import codecs
+import io
 from typing import Any
 
 import simplejson
 
-from etl_assets.exceptions import shorten
+from etl_assets.exceptions import ProtocolError, shorten
+from etl_assets.model.batch import declared_schema
 from etl_assets.model.json.depth import nested_too_deep
 from etl_assets.model.json.repeated_keys import HINT, REASON, repeats
 from etl_assets.model.values.numbers import unreadable_number
 from etl_assets.sources.files.content import content
+from etl_assets.sources.files.json.line_batches import LineBatches
+from etl_assets.sources.files.json.line_columns import LineColumns
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.rows import Rows, Tables, row_tables
-from etl_assets.sources.files.text.lines import Lines
+from etl_assets.sources.files.text.csv_blocks import BlockFile
+from etl_assets.sources.files.text.lines import Lines, Start
 
 
 def json_line_tables(reading: Reading) -> Tables:
@@ -21,7 +32,31 @@ def json_line_tables(reading: Reading) -> Tables:
         DataError: A line is no JSON object; names file and line.
     """
     with content(reading) as binary:
-        yield from row_tables(_objects(Lines(binary, reading), reading), reading)
+        lines = Lines(binary, reading)
+        if codecs.lookup(lines.encoding).name in {"utf-8", "utf-8-sig"}:
+            yield from _batch_tables(LineBatches(binary, reading.options), binary, reading)
+        else:
+            yield from row_tables(_objects(lines, reading), reading)
+
+
+def _batch_tables(batches: LineBatches, binary: io.BufferedReader, reading: Reading) -> Tables:
+    columns = LineColumns(declared_schema(reading.stream), reading.stream.name)
+    while (batch := batches.next()) is not None:
+        if batch.numbers is not None:
+            table = columns.table(batch.data, len(batch.numbers)) if batch.numbers else None
+            if table is not None:
+                yield table, batch.numbers
+                continue
+        yield from _row_tables(io.BytesIO(batch.data), batch.before, reading)
+    if batches.rest:
+        file = BlockFile(batches.rest, lambda: binary.read1(io.DEFAULT_BUFFER_SIZE))
+        yield from _row_tables(file, batches.line, reading)
+
+
+def _row_tables(file: Any, before: int, reading: Reading) -> Tables:
+    """Read lines one by one, behind so many others."""
+    lines = Lines(io.BufferedReader(file), reading, Start(before, "utf-8"))
+    yield from row_tables(_objects(lines, reading), reading)
 
 
 def _objects(lines: Lines, reading: Reading) -> Rows:
@@ -53,7 +88,10 @@ def decoded(text: str, line: int, reading: Reading, *, hint: str | None = None) 
     except simplejson.JSONDecodeError as error:
         raise reading.error(f"not JSON: {error.msg}: {shorten(text)}.", line, hint=hint) from error
     except _TwiceError as error:
-        repeat = next(repeats(text))
+        try:
+            repeat = next(repeats(text))
+        except ProtocolError:  # there is more wrong behind the key
+            raise reading.error(f"not JSON: {shorten(text)}.", line, hint=hint) from error
         if repeat is None:  # pragma: no cover - the same text
             raise
         raise reading.error(REASON, line, field=repeat.field, value=repeat, hint=HINT) from error

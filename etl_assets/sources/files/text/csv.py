@@ -23,6 +23,9 @@ from etl_assets.sources.files.text.csv_blocks import (
     Blocks,
     Dialect,
     Plain,
+    has_ascii_bytes,
+    in_utf_8,
+    is_utf_8,
     proven,
 )
 from etl_assets.sources.files.text.csv_columns import columns_of
@@ -91,7 +94,8 @@ def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:
             found: Iterator[Chunk] = _row_chunks(checked, header, reading)
         else:
             blocks = Blocks(head_bytes[begin:], binary)
-            found = _block_chunks(blocks, dialect, header, reading)
+            encoding = "utf-8" if is_utf_8(lines.encoding) else lines.encoding
+            found = _block_chunks(blocks, dialect, header, reading, encoding)
         is_empty = True
         for chunk in found:
             yield chunk
@@ -103,10 +107,14 @@ def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:
 def _dialect_of_bytes(delimiter: str, lines: CsvLines, reading: Reading) -> Dialect | None:
     """Return how cells are told apart by their bytes alone; None if that takes more."""
     options = reading.options
-    is_utf_8 = codecs.lookup(lines.encoding).name in {"utf-8", "utf-8-sig"}
     passes_over_lines = options.comment is not None or options.skip_footer
     is_row_limited = options.max_row_bytes < BLOCK_BYTES
-    if not is_utf_8 or lines.escape is not None or passes_over_lines or is_row_limited:
+    if (
+        not has_ascii_bytes(lines.encoding)
+        or lines.escape is not None
+        or passes_over_lines
+        or is_row_limited
+    ):
         return None
     characters = delimiter + (options.quote or "")
     if not characters.isascii() or any(one in characters for one in "\r\n\0"):
@@ -145,25 +153,26 @@ def _row_chunks(rows: Iterator[Row], header: Header, reading: Reading) -> Iterat
 
 
 def _block_chunks(
-    blocks: Blocks, dialect: Dialect, header: Header, reading: Reading
+    blocks: Blocks, dialect: Dialect, header: Header, reading: Reading, encoding: str
 ) -> Iterator[Chunk]:
     """Yield the rows behind a header: those of plain blocks as columns."""
     checks, line = Checks(header, reading), header.before
     wanted = [name for name in header.names if reading.reads(name)] or header.names
     while (block := blocks.next(dialect.quote)).data:
-        plain = proven(block, dialect)
+        recoded = in_utf_8(block, encoding)
+        plain = None if recoded is None else proven(recoded, dialect)
         texts = None
-        if plain is not None:
-            texts = columns_of(block, plain, dialect, header.names, wanted)
+        if recoded is not None and plain is not None:
+            texts = columns_of(recoded, plain, dialect, header.names, wanted)
         if plain is None or texts is None:
             file = BlockFile(block.data, blocks.line)
-            lines = CsvLines(io.BufferedReader(file), reading, Start(line, "utf-8"))
+            lines = CsvLines(io.BufferedReader(file), reading, Start(line, encoding))
             rows = _rows_of(lines, file, dialect, reading)
             yield from _row_chunks(checks.rows(rows), header, reading)
             line = lines.number
             continue
         numbers = _numbers(plain, line)
-        checks.begin(numbers[0], _first_row(block, line, dialect, reading))
+        checks.begin(numbers[0], _first_row(block, dialect, reading, Start(line, encoding)))
         line += plain.lines
         step = _rows_of_a_batch(block, plain, reading)
         for place in range(0, plain.rows, step):
@@ -185,11 +194,11 @@ def _numbers(plain: Plain, line: int) -> Sequence[int]:
     return array("q", (plain.starts + (line + 1)).tobytes())
 
 
-def _first_row(block: Block, line: int, dialect: Dialect, reading: Reading) -> Sequence[str]:
+def _first_row(block: Block, dialect: Dialect, reading: Reading, start: Start) -> Sequence[str]:
     """Return the cells of the first row, if they are to be looked at."""
     if isinstance(reading.options.header, bool):
         return ()
-    lines = CsvLines(io.BufferedReader(io.BytesIO(block.data)), reading, Start(line, "utf-8"))
+    lines = CsvLines(io.BufferedReader(io.BytesIO(block.data)), reading, start)
     return next(rows_of(lines, reading, dialect.delimiter.decode()))[1]
 
 

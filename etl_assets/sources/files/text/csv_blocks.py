@@ -9,6 +9,7 @@ import codecs
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from etl_assets.sources.files.options import MEBIBYTE
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 4 * MEBIBYTE
 _FEED, _RETURN = b"\n", b"\r"
+_OF_A_BYTE = ("iso8859-", "cp125", "cp437", "cp85", "koi8-", "mac-")
+"""How the names of encodings begin of which each byte is a character."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,36 @@ class Plain:
     def rows(self) -> int:
         """How many rows it has."""
         return len(self.starts)
+
+
+def is_utf_8(encoding: str) -> bool:
+    """Return whether an encoding is UTF-8, with a signature or without."""
+    return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}
+
+
+@lru_cache
+def has_ascii_bytes(encoding: str) -> bool:
+    """Return whether each byte below 128 is a character of ASCII in an encoding, wherever it is.
+
+    Other encodings than UTF-8 are asked for by their families, in which a byte is a character.
+    """
+    if is_utf_8(encoding):
+        return True
+    if not codecs.lookup(encoding).name.startswith(_OF_A_BYTE):
+        return False
+    ascii_ = bytes(range(128))
+    others = bytes(range(128, 256)).decode(encoding, "replace")
+    return ascii_.decode(encoding) == ascii_.decode() and not any(map(str.isascii, others))
+
+
+def in_utf_8(block: Block, encoding: str) -> Block | None:
+    """Return a block of another encoding in UTF-8; None if it is not all of that encoding."""
+    if is_utf_8(encoding) or block.data.isascii():
+        return block
+    try:
+        return Block(block.data.decode(encoding).encode(), block.is_last)
+    except UnicodeError:
+        return None
 
 
 def proven(block: Block, dialect: Dialect) -> Plain | None:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.model.values.arrays import array_of
+from etl_assets.model.values.arrays import array_of, integer_scalar, text_scalar
 from etl_assets.model.values.exact_numbers import EXACT_DOUBLE
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def look(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     import pyarrow.compute as pc
 
     # An empty text is the only one that is not greater than it.
-    texts = texts.filter(pc.greater(pc.binary_length(texts), 0))
+    texts = texts.filter(pc.greater(pc.binary_length(texts), integer_scalar(0)))
     if not len(texts):
         return _NOTHING
     first = texts[0].as_py()
@@ -265,12 +265,14 @@ def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     import pyarrow.compute as pc
 
     length, point = pc.binary_length(texts), pc.find_substring(texts, ".")
-    pointed = pc.greater_equal(point, 0)
+    pointed = pc.greater_equal(point, integer_scalar(0))
     if (
-        not pc.any(pointed).as_py() and not pc.any(pc.equal(texts, "-0")).as_py()
+        not pc.any(pointed).as_py() and not pc.any(pc.equal(texts, text_scalar("-0"))).as_py()
     ):  # an integer has no such zero
         return _wide_integers(texts)
-    decimals = pc.if_else(pointed, pc.subtract(pc.subtract(length, point), 1), 0)
+    decimals = pc.if_else(
+        pointed, pc.subtract(pc.subtract(length, point), integer_scalar(1)), integer_scalar(0)
+    )
     signs = pc.cast(pc.starts_with(texts, "-"), decimals.type)
     whole = pc.subtract(
         pc.subtract(length, decimals), pc.add(signs, pc.cast(pointed, decimals.type))
@@ -278,13 +280,15 @@ def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     zero = pc.or_(
         pc.starts_with(texts, "0"), pc.starts_with(texts, "-0")
     )  # no other digit follows it
-    whole = pc.if_else(zero, 0, whole)
+    whole = pc.if_else(zero, integer_scalar(0), whole)
     return Seen(
         "number",
         whole=pc.max(whole).as_py(),
         scale=pc.max(decimals).as_py(),
         integral=_integral(texts),
-        exact=_exact(texts.filter(pc.greater(pc.add(whole, decimals), SURE_DIGITS))),
+        exact=_exact(
+            texts.filter(pc.greater(pc.add(whole, decimals), integer_scalar(SURE_DIGITS)))
+        ),
         padded=_padded(pc.and_(pointed, pc.ends_with(texts, "0")), decimals),
         fewest=pc.min(decimals).as_py(),
         most=pc.max(decimals).as_py(),
@@ -313,8 +317,10 @@ def _raised(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     exponent = pc.struct_field(parts, "exponent").cast(pa.int32())
     whole, decimals = pc.binary_length(before), pc.binary_length(after)
     most = pc.max(decimals).as_py()
-    far = pc.greater(pc.abs(exponent), SURE_EXPONENT - max(most, pc.max(whole).as_py()))
-    long = pc.greater(pc.add(whole, decimals), SURE_DIGITS)
+    far = pc.greater(
+        pc.abs(exponent), integer_scalar(SURE_EXPONENT - max(most, pc.max(whole).as_py()))
+    )
+    long = pc.greater(pc.add(whole, decimals), integer_scalar(SURE_DIGITS))
     scale = max(pc.max(pc.subtract(decimals, exponent)).as_py(), 0)
     return Seen(
         "number",
@@ -331,7 +337,7 @@ def _raised(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 def _padded(zeros: "pa.Array | pa.ChunkedArray", decimals: "pa.Array | pa.ChunkedArray") -> bool:
     import pyarrow.compute as pc
 
-    return bool(pc.any(pc.and_(zeros, pc.greater(decimals, 1))).as_py())
+    return bool(pc.any(pc.and_(zeros, pc.greater(decimals, integer_scalar(1)))).as_py())
 
 
 def _integral(texts: "pa.Array | pa.ChunkedArray") -> bool:
@@ -352,7 +358,7 @@ def are_exact_doubles(texts: "pa.Array") -> bool:
     """
     import pyarrow.compute as pc
 
-    return _exact(texts.filter(pc.greater(pc.binary_length(texts), SURE_DIGITS)))
+    return _exact(texts.filter(pc.greater(pc.binary_length(texts), integer_scalar(SURE_DIGITS))))
 
 
 def _exact(texts: "pa.Array | pa.ChunkedArray") -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from etl_assets.model.schema.json_schema import from_arrow
-from etl_assets.model.values.arrays import array_of
+from etl_assets.model.values.arrays import array_of, scalar_of
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.text.cells import as_list, declared_types, typed_column
 from etl_assets.sources.files.text.notation import inferred_rewrite, types_by_format
@@ -98,8 +98,8 @@ def _without(nulls: frozenset[str], texts: "pa.Array") -> "pa.Array":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    is_null = pc.is_in(texts, pa.array(sorted(nulls), pa.string()))
-    return pc.if_else(is_null, pa.scalar(None, pa.string()), texts)
+    is_null = pc.is_in(texts, array_of(sorted(nulls), pa.string()))
+    return pc.if_else(is_null, scalar_of(None, pa.string()), texts)
 
 
 Chunks = Callable[[Reading], Iterator[Chunk]]

@@ -6,7 +6,7 @@ Each text that is read here is read as `cells.typed_column` reads it, one by one
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from etl_assets.model.values.arrays import decimals_of_texts
+from etl_assets.model.values.arrays import array_of, decimals_of_texts, scalar_of
 from etl_assets.model.values.columns import instants_of, is_before_year_one
 from etl_assets.sources.files.text.inference import are_exact_doubles
 
@@ -33,9 +33,10 @@ def typed_at_once(texts: "pa.Array", type_: "pa.DataType") -> "pa.Array | None":
     read = _reader(type_)
     if read is None:
         return None
-    empty = pc.equal(pc.binary_length(texts), 0)
+    # No plain Python value is handed to Arrow: it would import pandas.
+    empty = pc.equal(texts, scalar_of("", pa.string()))
     if pc.any(empty).as_py():
-        texts = pc.if_else(empty, pa.scalar(None, pa.string()), texts)
+        texts = pc.if_else(empty, scalar_of(None, pa.string()), texts)
     if texts.null_count == len(texts):
         return pa.nulls(len(texts))
     try:
@@ -98,11 +99,11 @@ def _booleans(texts: "pa.Array", type_: "pa.DataType") -> "pa.Array | None":
     import pyarrow.compute as pc
 
     lower = pc.ascii_lower(texts)
-    is_true = pc.is_in(lower, pa.array(["true", "1"]))
-    is_known = pc.or_(is_true, pc.is_in(lower, pa.array(["false", "0"])))
+    is_true = pc.is_in(lower, array_of(["true", "1"], pa.string()))
+    is_known = pc.or_(is_true, pc.is_in(lower, array_of(["false", "0"], pa.string())))
     if not pc.all(pc.or_(is_known, pc.is_null(texts))).as_py():
         return None
-    return pc.if_else(pc.is_null(texts), pa.scalar(None, type_), is_true)
+    return pc.if_else(pc.is_null(texts), scalar_of(None, type_), is_true)
 
 
 def _dates(texts: "pa.Array", type_: "pa.DataType") -> "pa.Array | None":

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from etl_assets.model.request import TableTypes
 from etl_assets.model.schema.types import INTEGER_DIGITS, MAX_DECIMAL_DIGITS
-from etl_assets.model.values.arrays import array_of, decimals_of, decimals_of_texts
+from etl_assets.model.values.arrays import (
+    array_of,
+    decimals_of,
+    decimals_of_texts,
+    scalar_of,
+    text_scalar,
+)
 from etl_assets.model.values.numbers import decimal_of
 from etl_assets.sources.files.text.inference import Seen, look, temporal_type, without_plus
 
@@ -101,11 +107,11 @@ def converted(
         return texts
     if t.is_null(type_):
         return pa.nulls(len(texts), type_)
-    empty = pc.equal(pc.binary_length(texts), 0)
+    empty = pc.equal(texts, text_scalar(""))
     if pc.any(empty).as_py():
-        texts = pc.if_else(empty, pa.scalar(None, pa.string()), texts)
+        texts = pc.if_else(empty, scalar_of(None, pa.string()), texts)
     if t.is_boolean(type_):
-        return pc.equal(texts, "true")
+        return pc.equal(texts, text_scalar("true"))
     if t.is_date(type_) or t.is_timestamp(type_):
         return texts.cast(type_)
     texts = without_plus(texts)
@@ -114,7 +120,7 @@ def converted(
     if not t.is_decimal(type_):
         doubles = texts.cast(type_)
         return (
-            doubles if signs_zeros else pc.add(doubles, pa.scalar(0.0, type_))
+            doubles if signs_zeros else pc.add(doubles, scalar_of(0.0, type_))
         )  # -0.0 + 0.0 is 0.0
     try:
         return decimals_of_texts(texts, type_)

@@ -6,7 +6,7 @@ Arrow does not look at what it reads: bytes that are no text, moments that no da
 with a time of day.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,35 @@ def storable(table: "pa.Table", rows: Sequence[int], reading: Reading) -> "pa.Ta
         rows: The numbers of its rows in the file.
         reading: What is read.
     """
+
+    def read(convert: Conversion, field: "pa.Field") -> Any:
+        def located(row: int, error: DataError) -> DataError:
+            return reading.error(error.reason, rows[row], field=field.name, hint=error.hint)
+
+        return reading.refusals.read(convert, table.column(field.name), located)
+
+    return _each(table, reading, read)
+
+
+def converted(table: "pa.Table", reading: Reading) -> "pa.Table":
+    """Return a table whose values can be stored.
+
+    Args:
+        table: As Arrow has read it, of any files of the stream.
+        reading: One of them.
+
+    Raises:
+        DataError: A value cannot be stored.
+    """
+    return _each(table, reading, lambda convert, field: convert(table.column(field.name)))
+
+
+Conversion = Callable[[Any], Any]
+
+
+def _each(
+    table: "pa.Table", reading: Reading, read: "Callable[[Conversion, pa.Field], Any]"
+) -> "pa.Table":
     import pyarrow as pa
 
     if len(set(table.column_names)) < len(table.column_names):
@@ -38,14 +67,10 @@ def storable(table: "pa.Table", rows: Sequence[int], reading: Reading) -> "pa.Ta
     known = {field.name: field for field in declared or ()}
     arrays, fields = [], []
     for field in table.schema:
-
-        def located(row: int, error: DataError, name: str = field.name) -> DataError:
-            return reading.error(error.reason, rows[row], field=name, hint=error.hint)
-
         convert = partial(
             _converted, field=field, declared=known.get(field.name), stream=stream.name
         )
-        array = reading.refusals.read(convert, table.column(field.name), located)
+        array = read(convert, field)
         arrays.append(array)
         fields.append(
             field if array.type == field.type else field.with_type(array.type).remove_metadata()

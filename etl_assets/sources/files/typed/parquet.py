@@ -1,7 +1,10 @@
 """Parquet files, row group by row group, within limits."""
 
+import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from etl_assets.exceptions import DataError
 from etl_assets.model.schema.json_schema import from_arrow
@@ -19,28 +22,49 @@ _PARQUET: dict[str, Any] = {"buffer_size": 1024 * 1024, "pre_buffer": False, **I
 """Read buffered, not ahead: a row group may be larger than the memory."""
 
 
-def _parquet(file: Any, reading: Reading) -> Any:
+_READ_WHOLE = 1024 * 1024
+"""A file of at most so many bytes is read at once: it has many parts of a few bytes."""
+
+
+@contextmanager
+def _opened(reading: Reading) -> Iterator[tuple[Any, BinaryIO]]:
+    """Open a file: as a `ParquetFile`, and as its bytes."""
     import pyarrow as pa
     from pyarrow import parquet
 
     unpacked(reading, "Parquet files")
-    try:
-        return parquet.ParquetFile(file, **_PARQUET)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise reading.error(f"is no whole Parquet file: {error}.") from error
+    with ExitStack() as stack:
+        file = stack.enter_context(reading.open())
+        source: Any = file
+        if reading.size is not None and reading.size <= _READ_WHOLE:
+            data = b"".join(iter(partial(file.read, _READ_WHOLE), b""))
+            file, source = io.BytesIO(data), pa.BufferReader(data)
+        try:
+            opened = parquet.ParquetFile(source, **_PARQUET)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise reading.error(f"is no whole Parquet file: {error}.") from error
+        yield opened, file
 
 
 def parquet_properties(reading: Reading) -> dict[str, Any]:
     """Return the columns of a file, as properties of a JSON Schema."""
-    with reading.open() as file:
-        properties: dict[str, Any] = from_arrow(_parquet(file, reading).schema_arrow)["properties"]
-        return properties
+    with _opened(reading) as (parquet, _):
+        return dict(_properties_of(parquet.schema_arrow.serialize().to_pybytes()))
+
+
+@lru_cache(8)
+def _properties_of(schema: bytes) -> dict[str, Any]:
+    """Return the columns of a schema as Arrow writes it: most files of a stream have the same."""
+    import pyarrow as pa
+
+    properties: dict[str, Any] = from_arrow(pa.ipc.read_schema(pa.py_buffer(schema)))["properties"]
+    return properties
 
 
 def parquet_count(reading: Reading) -> int:
     """Return the number of rows that a file says to have."""
-    with reading.open() as file:
-        return int(_parquet(file, reading).metadata.num_rows)
+    with _opened(reading) as (parquet, _):
+        return int(parquet.metadata.num_rows)
 
 
 def parquet_tables(reading: Reading) -> Tables:
@@ -51,8 +75,7 @@ def parquet_tables(reading: Reading) -> Tables:
     """
     import pyarrow as pa
 
-    with reading.open() as file:
-        parquet = _parquet(file, reading)
+    with _opened(reading) as (parquet, file):
         names = list(dict.fromkeys(parquet.schema_arrow.names))
         columns = [name for name in names if reading.reads(name)]
         before, far = 0, FarMoments()
