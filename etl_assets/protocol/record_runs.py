@@ -38,6 +38,8 @@ class Form(Protocol):
     """Where in a line the record is."""
     emitted: str | None
     """Where it stands when the record was emitted, if that is said."""
+    own: str
+    """The key beside the record whose value is of each line alone."""
 
     def line(
         self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
@@ -236,7 +238,9 @@ class RecordRuns:
             # A decoder for a schema that has changed may soon be of no use again: some taps send
             # one after each record.
             few = 0 if parsing is None else FEW_LINES
-            parser = ColumnParser(stream, line, self.form.path, self.form.emitted, few=few)
+            parser = ColumnParser(
+                stream, line, self.form.path, self.form.emitted, own=self.form.own, few=few
+            )
             parsing = Parsing(stream, parser, self.rows)
             self._parsings[known] = parsing
         parser = parsing.parser
