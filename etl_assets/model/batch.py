@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, DataError
 from etl_assets.model.encoded import Encoded
@@ -33,6 +33,8 @@ Encoding = Literal["rows", "arrow"]
 
 What a source has left encoded (`Batch.encoded`) is decoded for both.
 """
+Emitted = Union[list[Any], "pa.Array", "pa.ChunkedArray"]
+"""When records were emitted: what their source says, or Arrow's integers where it is those."""
 
 
 class Batch:
@@ -85,7 +87,7 @@ class Batch:
         """Once converted: columns that neither the stream's schema nor its selection names."""
         self.rejections: Mapping[int, Sequence[Rejection]] = {}
         """What a schema contract has found wrong, by the row's index."""
-        self.emitted: list[Any] | None = None
+        self.emitted: Emitted | None = None
         """When the source emitted each record, in milliseconds since 1970, where it says so."""
         self.meta: Mapping[int, Any] = {}
         """What the source says of a record, such as the values it has changed, by row index."""
@@ -170,6 +172,8 @@ class Batch:
                 kept._table, kept._normal = self._table.filter(_mask(mask)), self._normal
         if isinstance(self.emitted, list):
             kept.emitted = _kept(self.emitted, mask)
+        elif self.emitted is not None:
+            kept.emitted = self.emitted.filter(_mask(mask))
         if self.rejections or self.meta or self.refused:
             old_places = _kept(range(len(mask)), mask)
             places = {old: new for new, old in enumerate(old_places)}

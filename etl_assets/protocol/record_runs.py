@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etl_assets.exceptions import DataError, ProtocolError
-from etl_assets.model.batch import Batch
+from etl_assets.model.batch import Batch, Emitted
 from etl_assets.model.events import StreamKey
 from etl_assets.model.json.columns import ColumnParser, blocks_of
 from etl_assets.model.json.lines import count_lines
@@ -72,7 +72,7 @@ class Parsing:
             DataError: A record has a key twice; those before it are given first, as a state may
                 cover them.
         """
-        tables: list[tuple[pa.Table, list[Any] | None]] = []
+        tables: list[tuple[pa.Table, Emitted | None]] = []
         for block in blocks_of(lines):
             try:
                 table = self.parser.parse(block)
@@ -95,7 +95,7 @@ class Parsing:
         yield from _joined(tables)
 
 
-def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch]:
+def _joined(tables: "list[tuple[pa.Table, Emitted | None]]") -> Iterator[Batch]:
     import pyarrow as pa
 
     if not tables:
@@ -107,14 +107,26 @@ def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch
         for one, emitted in tables:
             yield _batch(one, emitted)
         return
-    _, first = tables[0]
-    moments = None
-    if first is not None:
-        moments = list(chain.from_iterable(emitted or () for _, emitted in tables))
-    yield _batch(table, moments)
+    yield _batch(table, _moments([(len(one), emitted) for one, emitted in tables]))
 
 
-def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
+def _moments(parts: "list[tuple[int, Emitted | None]]") -> "Emitted | None":
+    """Return when the records of tables of so many rows were emitted."""
+    import pyarrow as pa
+
+    said = [emitted for _, emitted in parts]
+    if all(isinstance(emitted, pa.Array) for emitted in said):
+        return pa.chunked_array(said)
+    if all(emitted is None for emitted in said):
+        return None
+    lists = [
+        emitted.to_pylist() if isinstance(emitted, pa.Array) else emitted or [None] * count
+        for count, emitted in parts
+    ]
+    return list(chain.from_iterable(lists))
+
+
+def _batch(table: "pa.Table", emitted: "Emitted | None") -> Batch:
     batch = Batch(table)
     batch.emitted, batch.texts_are_known = emitted, True  # they were decoded
     return batch

@@ -92,6 +92,7 @@ class AlikeLines:
     def _cut(self, lines: Lines, shape: Shape) -> "pa.Table | None":
         import pyarrow as pa
 
+        self.moments = None
         found = cut(lines, shape)
         if found is None:
             return None

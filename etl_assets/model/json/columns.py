@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from etl_assets.exceptions import DataError
+from etl_assets.exceptions import DataError, ProtocolError
 from etl_assets.model.json.doubles import doubles_of
 from etl_assets.model.json.lines import count_lines, exact_decoder, without_collection
 from etl_assets.model.json.missing import Missing
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from etl_assets.model.json.alike import AlikeLines
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 """What is decoded at a time.
 
 It is enough that the call costs nothing per line, and little enough that its objects are soon gone.
@@ -95,7 +95,7 @@ class ColumnParser:
         own: str | None = None,
         few: int = 0,
     ) -> None:
-        self.emitted: list[Any] | pa.Array | None = None
+        self.emitted: Any = None
         self._own = own
         self._moment = attrgetter(emitted) if emitted else None
         self._stream = stream
@@ -248,6 +248,7 @@ class ColumnParser:
             array = to_array(values, field.type, stream=self._stream.name, field=field.name)
         except (
             DataError,
+            ProtocolError,
             msgspec.MsgspecError,
             ValueError,
             OverflowError,

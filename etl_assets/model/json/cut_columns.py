@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from etl_assets.model.json.cuts import Mask, Places
 
-_QUOTE, _BACKSLASH, _MINUS, _ZERO, _NINE, _N, _T, _F = b'"\\-09ntf'
+_QUOTE, _MINUS, _ZERO, _NINE, _N, _T, _F, _COMMA, _CLOSING = b'"-09ntf,]'
 _SPACE = ord(" ")
 SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
 """Escapes of what needs none, as JSON texts of ours are written."""
@@ -145,8 +145,7 @@ class Column:
             return None
         chosen = pieces.filter(escaped)
         document = b'["' + b'","'.join(chosen.to_pylist()) + b'"]'
-        sizes = self._sizes[escaped.fill_null(False).to_numpy(zero_copy_only=False)]
-        if not np.array_equal(_whole_sizes(document), sizes):
+        if not np.array_equal(_whole_sizes(document), _sizes(chosen) + 2):
             return None
         strings = array_of(_texts_decoder.decode(document), pa.string())
         return pc.replace_with_mask(pieces.cast(pa.string()), escaped, strings)
@@ -178,7 +177,7 @@ class Column:
         pieces = self._pieces(self._starts, self._ends)
         if _characters(pieces).translate(None, characters):
             return None
-        return pieces.cast(pa.string())
+        return _ascii(pieces)
 
     def _booleans(self) -> "pa.Array | None":
         import pyarrow as pa
@@ -193,28 +192,20 @@ class Column:
         """Return JSON texts without the white space between what they hold."""
         import pyarrow as pa
 
-        pieces = self._pieces(self._starts, self._ends)
-        document = _document(pieces.drop_null())
-        sizes = _whole_sizes(document)
-        if not np.array_equal(
-            sizes, (self._sizes if self._nulls is None else self._sizes[~self._nulls])
-        ):
+        there = slice(None) if self._nulls is None else ~self._nulls
+        document = _document(self._lines.text, self._starts[there], self._ends[there])
+        if not np.array_equal(_whole_sizes(document), self._sizes[there]):
             return None
         compact = msgspec.json.format(document, indent=-1)
         if b"\\" in compact and SPELLED_OTHERWISE.search(compact):
             return None
-        if len(compact) != len(document):
-            pieces = self._compact(compact)
-        return pa.ExtensionArray.from_storage(type_, pieces.cast(pa.string()))
-
-    def _compact(self, document: bytes) -> "pa.Array":
-        """Return the elements of a JSON array without white space as the values."""
         sizes = np.zeros(len(self), np.int64)
-        present = slice(None) if self._nulls is None else ~self._nulls
-        sizes[present] = _whole_sizes(document) + 1  # and a comma
-        ends = np.cumsum(sizes) + 1
-        starts = ends - sizes
-        return self._with_nulls(_pieces(document, starts, np.maximum(ends - 1, starts)))
+        is_compact = len(compact) == len(document)
+        sizes[there] = 1 + (self._sizes[there] if is_compact else _whole_sizes(compact))
+        ends = np.cumsum(sizes)  # behind the comma or bracket after each
+        starts = np.where(sizes, ends - sizes + 1, ends)
+        pieces = self._with_nulls(_pieces(compact, starts, ends))
+        return pa.ExtensionArray.from_storage(type_, pieces.cast(pa.string()))
 
 
 def _pieces(text: bytes, starts: "Places", ends: "Places") -> "pa.Array":
@@ -231,15 +222,17 @@ def _pieces(text: bytes, starts: "Places", ends: "Places") -> "pa.Array":
     return pieces.take(pa.Array.from_buffers(pa.int32(), count, [None, even]))
 
 
-def _document(pieces: "pa.Array") -> bytes:
-    """Return JSON texts as a JSON array."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    offsets = pa.py_buffer(np.array([0, len(pieces)], np.int32))
-    one = pa.Array.from_buffers(pa.list_(pa.binary()), 1, [None, offsets], children=[pieces])
-    joined: bytes = pc.binary_join(one, b",")[0].as_py()
-    return b"[" + joined + b"]"
+def _document(text: bytes, starts: "Places", ends: "Places") -> bytes:
+    """Return the JSON texts between places as a JSON array."""
+    if not len(starts):
+        return b"[]"
+    # Each with what stands behind it, which becomes the comma.
+    _, offsets, data = _pieces(text, starts, ends + 1).buffers()
+    commas = np.frombuffer(offsets, np.int32)[1 : len(starts) + 1] - 1
+    characters = np.frombuffer(data, np.uint8)[: commas[-1] + 1].copy()
+    characters[commas] = _COMMA
+    characters[-1] = _CLOSING
+    return b"[" + characters.tobytes()
 
 
 def _whole_sizes(document: bytes) -> "npt.NDArray[np.int64]":
@@ -252,8 +245,19 @@ def _whole_sizes(document: bytes) -> "npt.NDArray[np.int64]":
     return np.fromiter(map(len, elements), np.int64, len(elements))
 
 
+def _ascii(pieces: "pa.Array") -> "pa.StringArray":
+    """Return pieces that have but ASCII characters as texts, without a look at them."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.string(), len(pieces), pieces.buffers())
+
+
 def _is_digit(characters: "npt.NDArray[np.uint8]") -> "Mask":
     return (characters >= _ZERO) & (characters <= _NINE)
+
+
+def _sizes(pieces: "pa.Array") -> "npt.NDArray[np.int32]":
+    return np.diff(np.frombuffer(pieces.buffers()[1], np.int32)[: len(pieces) + 1])
 
 
 def _characters(pieces: "pa.Array") -> bytes:

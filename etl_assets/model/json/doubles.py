@@ -24,6 +24,7 @@ def doubles_of(texts: "pa.StringArray") -> "pa.Array | None":
     Raises:
         pyarrow.ArrowInvalid: One is no number.
     """
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -31,12 +32,15 @@ def doubles_of(texts: "pa.StringArray") -> "pa.Array | None":
     bounds = pc.min_max(numbers).as_py()
     if not -EXACT_DOUBLE < bounds["min"] <= bounds["max"] < EXACT_DOUBLE:
         return None
-    is_long = pc.greater(pc.binary_length(texts), _EXACT_DIGITS)
+    places = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1]
+    is_long = np.diff(places) > _EXACT_DIGITS
     if pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py():
-        is_long = pc.is_valid(texts)
-    if not pc.any(is_long).as_py():
+        is_long[:] = True
+    if not is_long.any():
         return numbers
-    long, exact = texts.filter(is_long), numbers.filter(is_long)
+    bits = pa.py_buffer(np.packbits(is_long, bitorder="little"))
+    mask = pa.Array.from_buffers(pa.bool_(), len(texts), [None, bits])
+    long, exact = texts.filter(mask), numbers.filter(mask)
     # Arrow writes an exponent where Python writes none, and the other way round.
     doubtful = long.filter(pc.not_equal(exact.cast(pa.string()), long))
     is_exact = all(type(exact_number(text)) is float for text in doubtful.to_pylist())

@@ -24,14 +24,12 @@ class Shape:
         comma: What separates two fields.
         tail: What each line ends with, from the brace that closes its record; in two parts where
             the value between them is of the line alone.
-        moment: The key of that value, as it is written; empty where there is none.
     """
 
     head: bytes
     keys: dict[str, bytes]
     comma: bytes
     tail: tuple[bytes, ...]
-    moment: bytes = b""
 
     def joined(self, other: "Shape") -> "Shape | None":
         """Return the shape of lines of both, whose records may lack keys; None if there is none."""
@@ -73,7 +71,8 @@ def shape_of(line: bytes, path: Sequence[str], moment: str | None) -> Shape | No
 def _shape(text: str, path: Sequence[str], moment: str | None) -> Shape | None:
     start = _inside(text, 0)
     for step in path:
-        start = next(_inside(text, value) for name, _, value in _keys(text, start) if name == step)
+        values = (value for name, _, value in _keys(text, start) if name == step)
+        start = _inside(text, next(values, 0))
     members = list(_members(text, start))
     names = [member.name for member in members]
     if not members or len(set(names)) < len(names):
@@ -94,12 +93,11 @@ def _shape(text: str, path: Sequence[str], moment: str | None) -> Shape | None:
         {name: key.encode() for name, key in keys.items()},
         comma.encode(),
         tuple(part.encode() for part in tail),
-        b"" if own is None else text[own.start : own.value].encode(),
     )
 
 
 def _inside(text: str, at: int) -> int:
-    """Return the place behind the brace that opens an object.
+    """Return the place behind the brace that opens an object, which is at another.
 
     Raises:
         ValueError: There is none.
