@@ -48,7 +48,6 @@ def prepare(folder: Path, rows: int) -> None:
         "supported_sync_modes": ["full_refresh", "incremental"],
         "source_defined_cursor": True,
         "default_cursor_field": ["id"],
-        "source_defined_primary_key": [["id"]],
     }
     specification = {"connectionSpecification": {"type": "object", "properties": {}}}
     _answer(folder, "spec", {"type": "SPEC", "spec": specification})

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from etl_assets.model.json.lines import decoded_exactly, exact_decoder, exact_json
+from etl_assets.model.json.lines import (
+    decoded_exactly,
+    exact_decoder,
+    exact_json,
+    plain_decoder,
+    without_collection,
+)
 from etl_assets.model.json.repeated_keys import (
     at_most_keys,
     is_spelled_otherwise,
@@ -28,13 +34,11 @@ def python_columns(table: "pa.Table", stream: str) -> dict[str, list[Any]]:
     Raises:
         DataError: A JSON text has a key twice in one object.
     """
-    columns: dict[str, list[Any]] = {}
-    for field, column in zip(table.schema, table.columns, strict=True):
-        values = _values(column)
-        columns[field.name] = (
-            _json_values(values, stream, field.name) if is_json(field.type) else values
-        )
-    return columns
+    with without_collection():
+        return {
+            field.name: _column(column, stream, field.name)
+            for field, column in zip(table.schema, table.columns, strict=True)
+        }
 
 
 def python_rows(table: "pa.Table", stream: str) -> list[dict[str, Any]]:
@@ -47,6 +51,11 @@ def python_rows(table: "pa.Table", stream: str) -> list[dict[str, Any]]:
     if not columns:
         return [{} for _ in range(table.num_rows)]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _column(column: "pa.ChunkedArray", stream: str, field: str) -> list[Any]:
+    values = _values(column)
+    return _json_values(values, stream, field) if is_json(column.type) else values
 
 
 def _values(column: "pa.ChunkedArray") -> list[Any]:
@@ -71,8 +80,11 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
 
 def _instants(counts: list[int | None], column: "pa.ChunkedArray") -> list[datetime | None]:
     """Return instants by their microseconds since 1970, in the zone that Arrow gives them."""
-    first = next(place for place, count in enumerate(counts) if count is not None)
-    epoch = _EPOCH.replace(tzinfo=column[first].as_py().tzinfo)
+    import pyarrow as pa
+
+    zone = column.type.tz
+    # To ask a value for it would import pandas.
+    epoch = _EPOCH if zone is None else _EPOCH.replace(tzinfo=pa.lib.string_to_tzinfo(zone))
     if column.null_count:
         return [
             None if count is None else epoch + timedelta(microseconds=count) for count in counts
@@ -104,7 +116,10 @@ def _json_values(texts: list[str | None], stream: str, field: str) -> list[Any]:
 def _proven_values(document: bytes) -> list[Any] | None:
     """Return the values of a JSON array, or None where it is not proved that no key came twice."""
     try:
-        values: list[Any] = decoded_exactly(document)
+        values: list[Any] = plain_decoder.decode(document)
+        if msgspec.json.encode(values) == document:
+            return values  # no digit and no key is lost
+        values = decoded_exactly(document)
         told = msgspec.json.encode(values)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
         return None

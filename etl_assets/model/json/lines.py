@@ -70,7 +70,8 @@ exact_decoder = msgspec.json.Decoder(float_hook=exact_number)
 """Reads one JSON document exactly; unlike `exact_json`, it refuses NaN and other such words."""
 
 
-_plain_decoder = msgspec.json.Decoder()
+plain_decoder = msgspec.json.Decoder()
+"""Reads one JSON document; its numbers with a fraction are exact where none of them is long."""
 
 
 def decoded_exactly(document: bytes) -> Any:
@@ -79,7 +80,7 @@ def decoded_exactly(document: bytes) -> Any:
     Raises:
         msgspec.MsgspecError: It is no JSON.
     """
-    decoder = exact_decoder if _LONG_NUMBER.search(document) else _plain_decoder
+    decoder = exact_decoder if _LONG_NUMBER.search(document) else plain_decoder
     return decoder.decode(document)
 
 
