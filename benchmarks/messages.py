@@ -99,7 +99,10 @@ def _record(number: int, chance: random.Random) -> dict[str, object]:
 
 def _status(status: str) -> dict[str, object]:
     said = {"stream_descriptor": {"name": "t"}, "status": status}
-    return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": said}}
+    return {
+        "type": "TRACE",
+        "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": said},
+    }
 
 
 def _state(number: int) -> dict[str, object]:

@@ -197,7 +197,7 @@ class StreamRecord(dict[str, Any]):
         names = (*handler.index_keys, *_OWN_KEYS)
         for row in zip(*values, *own, strict=True):
             record = cls.__new__(cls)
-            record._handler = handler
+            record._handler = handler  # noqa: SLF001 - its own
             dict.update(record, zip(names, row, strict=True))
             yield record
 

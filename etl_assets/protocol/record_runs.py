@@ -19,6 +19,10 @@ from etl_assets.model.stream import Stream
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etl_assets.model.json.places import Text
+
+_FEW_ENDS = 16
+"""Ends of lines that are looked at first, then twice as many, and so on."""
 FEW_LINES = 20
 """A decoder for a changed schema is worth making from so many lines on."""
 
@@ -136,20 +140,24 @@ def _batch(table: "pa.Table", emitted: "Emitted | None") -> Batch:
 class _Prefix:
     """How the lines with one beginning are told from others, and whose they are."""
 
-    other: re.Pattern[bytes]
-    """The end of a line behind which another kind of line begins, or none."""
+    text: bytes
     name: str
     key: StreamKey
 
-    def end_in(self, chunk: bytes, position: int) -> int:
+    def end_in(self, chunk: "Text", position: int) -> int:
         """Return where the lines that begin so end, of which there is one at this position.
 
         A last line without its end is not among them.
         """
-        found = self.other.search(chunk, position)
-        if found is not None:
-            return found.end()
-        return max(position, chunk.rfind(b"\n") + 1)
+        at = int(chunk.ends.searchsorted(position))
+        some = _FEW_ENDS
+        while at < len(chunk.ends):
+            ends = chunk.ends[at : at + some]
+            is_other = ~chunk.stands_before(ends + 1 + len(self.text), self.text)
+            if is_other.any():
+                return int(ends[is_other.argmax()]) + 1
+            at, some = at + some, some * 2
+        return max(position, int(chunk.ends[-1]) + 1 if len(chunk.ends) else 0)
 
 
 @dataclass
@@ -188,6 +196,7 @@ class RecordRuns:
         What stands before a run is given before the run is looked at: a schema there may change how
         it is decoded.
         """
+        text: Text | None = None
         start = position = 0
         end = len(chunk)
         unknown: set[bytes] = set()
@@ -200,7 +209,8 @@ class RecordRuns:
                 yield Run(chunk[start:position])
                 start = position
             prefix = self._prefix(head)
-            stop = prefix.end_in(chunk, position) if prefix is not None else position
+            text = text or _text_of(chunk)
+            stop = prefix.end_in(text, position) if prefix is not None else position
             if prefix is None or stop == position:
                 unknown.add(head.group())
                 continue
@@ -237,8 +247,7 @@ class RecordRuns:
             key = self.key_of(_text(found.get("namespace")), name)
             if key is None:
                 return None
-            other = re.compile(rb"\n(?!" + re.escape(text) + rb")")
-            prefix = self._prefixes[text] = _Prefix(other, name, key)
+            prefix = self._prefixes[text] = _Prefix(text, name, key)
         return prefix
 
     def _parsing(self, prefix: _Prefix, version: int | None) -> Parsing | None:
@@ -270,6 +279,12 @@ def one_message_a_line(key: StreamKey, lines: bytes, messages: int) -> None:
         raise ProtocolError(
             f"stream {key[1]!r}: a line holds more than one message.", stream=key[1]
         )
+
+
+def _text_of(chunk: bytes) -> "Text":
+    from etl_assets.model.json.places import Text
+
+    return Text(chunk)
 
 
 def _text(quoted: bytes | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from etl_assets.model.json.columns import ColumnParser
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.airbyte.messages import decoder
 from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
-from etl_assets.protocol.record_runs import Form
+from etl_assets.protocol.record_runs import Form, Parsing
 
 PROPERTIES: dict[str, Any] = {
     "id": {"type": "integer"},
@@ -136,36 +137,38 @@ class Records:
         chance = self.chance
         if self._may(0.2) and name != "any":
             return "null"
-        match name:
-            case "id" | "small":
-                most = 2**63 - 1 if name == "id" and self._may(0.5) else 127
-                return str(chance.randint(-most - 1, most))
-            case "x" | "price":
-                if self._may(self.odd):
-                    return chance.choice(NUMBERS)
-                plain = round(chance.uniform(-1000, 1000), 2)
-                return repr(chance.random() if name == "x" and self._may(0.3) else plain)
-            case "ok":
-                return chance.choice(["true", "false"])
-            case "name":
-                return self._text(self._words() if self._may(0.5) else "plain")
-            case "day":
-                return self._text("2026-02-0" + str(chance.randint(1, 9)))
-            case "created_at" | "updated_at":
-                odd = (
-                    "2026-01-01"
-                    if self._may(self.odd)
-                    else f"2026-01-01T00:00:0{chance.randint(0, 9)}Z"
-                )
-                return self._text(odd)
-            case "tags":
-                return self._text([self._words() for _ in range(chance.randrange(3))])
-            case "tree":
-                return self._text(
-                    {self._words(): self._tree(2) for _ in range(chance.randrange(3))}
-                )
-            case _:
-                return chance.choice(NUMBERS) if self._may(0.2) else self._text(self._tree(3))
+        if name in {"id", "small"}:
+            most = 2**63 - 1 if name == "id" and self._may(0.5) else 127
+            return str(chance.randint(-most - 1, most))
+        if name in {"x", "price"}:
+            return self._number(name)
+        if name == "ok":
+            return chance.choice(["true", "false"])
+        if name == "any" and self._may(0.2):
+            return chance.choice(NUMBERS)
+        return self._text(self._said(name))
+
+    def _number(self, name: str) -> str:
+        if self._may(self.odd):
+            return self.chance.choice(NUMBERS)
+        is_long = name == "x" and self._may(0.3)
+        return repr(self.chance.random() if is_long else round(self.chance.uniform(-1000, 1000), 2))
+
+    def _said(self, name: str) -> Any:
+        chance = self.chance
+        moment = (
+            "2026-01-01" if self._may(self.odd) else f"2026-01-01T00:00:0{chance.randrange(9)}Z"
+        )
+        said: dict[str, Callable[[], Any]] = {
+            "name": lambda: self._words() if self._may(0.5) else "plain",
+            "day": lambda: f"2026-02-0{chance.randint(1, 9)}",
+            "created_at": lambda: moment,
+            "updated_at": lambda: moment,
+            "tags": lambda: [self._words() for _ in range(chance.randrange(3))],
+            "tree": lambda: {self._words(): self._tree(2) for _ in range(chance.randrange(3))},
+            "any": lambda: self._tree(3),
+        }
+        return said[name]()
 
     def _text(self, value: Any) -> str:
         text = json.dumps(value, ensure_ascii=self.ascii_only)
@@ -200,3 +203,93 @@ def test_no_byte_can_be_changed_without_being_seen(seed: int) -> None:
         at = made.chance.randrange(len(lines))
         lines[at : at + made.chance.randrange(2)] = made.chance.choice(CHANGES)
     agrees(bytes(lines))
+
+
+PLAIN = (
+    '{"id":1,"x":0.5,"price":1.25,"ok":true,"name":"a","created_at":"2026-01-01T00:00:00Z","day":"2026-02-28",'
+    '"tree":{"id":2,"name":"b","tags":["c"]},"tags":["x","y"],"any":[1.5]}'
+)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [PLAIN, PLAIN.replace("1", "2")],
+        [PLAIN, PLAIN.replace(",", ", ").replace(":", ": ").replace("00: 00: ", "00:00:")][:1],
+        ['{"id":1,"name":"a","ok":true}', '{"id":2,"ok":false}', '{"name":"b"}', '{"id":3}'],
+        ['{"id":1}', '{"id":2,"tree":{"a":1}}', '{"id":3,"tree":{"a":1,"b":{"c":[{"d":1}]}}}'],
+        ['{"id":1,"tree":{"x":1,"id":2}}', '{"id":2,"tree":{"b":{"id":3}}}'],
+        ['{"name":"a\\nb"}', '{"name":"\\"},\\"id\\":1"}', '{"name":"é:\\u00e9"}', '{"name":null}'],
+        ['{"id":null,"x":null,"tree":null}', '{"id":null,"x":null,"tree":null}'],
+        ['{"x":0.30000000000000004}', '{"x":-0.0}', '{"x":5}', '{"x":1e5}'],
+        ['{"tree":{"a": "\\u00e9"}}', '{"tree":{"b" : 1}}'],
+    ],
+)
+def test_lines_that_are_alike_are_cut(records: list[str]) -> None:
+    assert agrees(b"".join(map(airbyte, records)))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        ['{"id":1,"name":"a"}', '{"name":"a","id":1}'],
+        ['{"id":1}', '{"id":1,"id":2}'],
+        ['{"id":1}', '{"id":1,"other":2}'],
+        ['{"id":1}', '{"\\u0069d":2}'],
+        ['{"id":1}', '{"id":2 }'],
+        ['{"id":1}', "{}", ""],
+        ['{"id":01}', '{"id":1}'],
+        ['{"x":.5}', '{"x":1.}'],
+        ['{"x":nan}', '{"x":inf}'],
+        ['{"id":0x1F}', '{"id":1}'],
+        ['{"id":-0}', '{"id":-}'],
+        ['{"ok":True}', '{"ok":true}'],
+        ['{"name":nul}', '{"name":nulL}'],
+        ['{"name":"a\tb"}', '{"name":"c"}'],
+        ['{"tree":{"a":1},"b":2}', '{"tree":{}}'],
+        ['{"tree":[1}', '{"tree":2],3}'],
+        ['{"name":"a}', '{"name":b"}'],
+    ],
+)
+def test_lines_that_are_not_are_left_alone(records: list[str]) -> None:
+    assert cut(b"".join(airbyte(record) for record in records)) is None
+
+
+def test_a_line_that_is_cut_off_is_left_alone() -> None:
+    assert cut(airbyte(PLAIN) + airbyte(PLAIN)[:-1]) is None
+    assert cut(airbyte(PLAIN) + airbyte(PLAIN)[:-5] + b"\n") is None
+    assert cut(airbyte(PLAIN) + b"\n" + airbyte(PLAIN)) is None
+
+
+def test_the_ends_of_lines_may_have_a_carriage_return() -> None:
+    assert agrees(airbyte(PLAIN).replace(b"\n", b"\r\n") * 2)
+
+
+def test_what_each_line_says_of_its_moment_is_kept() -> None:
+    batches = list(
+        Parsing(STREAM, PARSER, lambda *_: [])(airbyte('{"id":1}', 5) + airbyte('{"id":2}', 70))
+    )
+    (emitted,) = (batch.emitted for batch in batches)
+    assert isinstance(emitted, pa.ChunkedArray)
+    assert emitted.to_pylist() == [5, 70]
+    (batch,) = batches
+    assert batch.keep([False, True]).emitted.to_pylist() == [70]  # type: ignore[union-attr]
+    assert batch.slice(0, 1).emitted.to_pylist() == [5]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "more", ["", ',"version":7', ',"time_extracted":"2026-01-01T00:00:00.%dZ"']
+)
+def test_lines_of_a_tap_are_cut(more: str) -> None:
+    version = 7 if "version" in more else None
+    line = partial(SINGER.line, name=STREAM.name, key=STREAM.key, version=version)
+    parser = ColumnParser(STREAM, line, SINGER.path, SINGER.emitted, own=SINGER.own)
+    texts = [
+        f'{{"type": "RECORD", "stream": "s", "record": {PLAIN}{more.replace("%d", "1" * number)}}}\n'
+        for number in range(1, 4)
+    ]
+    table = cut("".join(texts).encode(), parser)
+    assert table is not None
+    assert table["id"].to_pylist() == [1, 1, 1]
+    other = texts[0].replace('"version":7', '"version":8').replace('"s"', '"t"')
+    assert cut((texts[0] + other).encode(), parser) is None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from etl_assets.model.json.cut_columns import Column
-from etl_assets.model.json.cuts import Lines, cut
+from etl_assets.model.json.cuts import Cut, Lines, cuts
 from etl_assets.model.json.shape import Shape, shape_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class AlikeLines:
         return table
 
     def _learnt(self, lines: Lines, count: int) -> Shape | None:
-        """Return the shape of some lines and earlier ones, or None where they have none in common."""
+        """Return the shape of some lines and earlier ones, or None where they share none."""
         chosen = np.unique(np.linspace(0, len(lines) - 1, count).astype(np.int64))
         learnt, known = None, self._shape
         for start, end in zip(lines.starts[chosen], lines.ends[chosen], strict=True):
@@ -90,12 +90,16 @@ class AlikeLines:
         return joined or learnt
 
     def _cut(self, lines: Lines, shape: Shape) -> "pa.Table | None":
+        for found in cuts(lines, shape):
+            table = self._table(lines, found)
+            if table is not None:
+                return table
+        return None
+
+    def _table(self, lines: Lines, found: Cut) -> "pa.Table | None":
         import pyarrow as pa
 
         self.moments = None
-        found = cut(lines, shape)
-        if found is None:
-            return None
         if found.moments is not None and not self._take_moments(Column(found.moments)):
             return None
         arrays, fields = [], []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from etl_assets.model.json.cuts import Mask, Places
+    from etl_assets.model.json.places import Mask, Places
 
 _QUOTE, _MINUS, _ZERO, _NINE, _N, _T, _F, _COMMA, _CLOSING = b'"-09ntf,]'
 _SPACE = ord(" ")
@@ -164,14 +164,13 @@ class Column:
 
     def _numbers(self, characters: bytes) -> "pa.Array | None":
         """Return texts that are numbers of JSON if Arrow takes them for numbers."""
-        import pyarrow as pa
-
         data = self._lines.data
         digits = self._starts + (self._first == _MINUS)
         first, second = data[digits], data[digits + 1]
-        more = self._ends - digits > 1
+        is_one = self._ends - digits == 1
         # A zero stands alone; -0 is the integer 0.
-        wrong = (first == _ZERO) & ((more & _is_digit(second)) | ((self._sizes == 2) & ~more))
+        is_minus_zero = is_one & (digits > self._starts)
+        wrong = (first == _ZERO) & (is_minus_zero | (~is_one & _is_digit(second)))
         if not self._all(_is_digit(first) & _is_digit(data[self._ends - 1]) & ~wrong):
             return None
         pieces = self._pieces(self._starts, self._ends)

@@ -6,26 +6,25 @@ and the texts between: where each of these is one whole JSON value (`cut_columns
 line has no other values, and no key twice.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from etl_assets.model.json.places import WORD, Text, equal_words
 from etl_assets.model.json.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from etl_assets.model.json.places import Mask, Places
 
-    Places = npt.NDArray[np.int64]
-    Mask = npt.NDArray[np.bool_]
-
-_WORD = 8
-_BEFORE = b" " * _WORD
+_BEFORE = b" " * 2 * WORD
 """What stands before the first line, so that there is a word before each place."""
-_NEWLINE, _COLON, _QUOTE = b'\n:"'
+_COLON, _QUOTE = b':"'
 
 
-class Lines:
+class Lines(Text):
     """Whole lines, and where they and the keys in them are.
 
     Args:
@@ -33,41 +32,17 @@ class Lines:
     """
 
     def __init__(self, lines: bytes) -> None:
-        self.text = _BEFORE + lines
-        self.data = np.frombuffer(self.text, np.uint8)
-        # Of single bytes, so that a word may begin at any of them.
-        voids = np.frombuffer(self.text, f"V{_WORD}", len(self.text) // _WORD)
-        self._words: Any = np.lib.stride_tricks.as_strided(
-            voids, (len(self.text) - _WORD + 1,), (1,)
-        )
-        self.ends = np.flatnonzero(self.data == _NEWLINE)
-        self.starts = np.concatenate([[_WORD], self.ends[:-1] + 1])
+        super().__init__(_BEFORE + lines)
+        self.starts = np.concatenate([[len(_BEFORE)], self.ends[:-1] + 1])
         found = self.data[1:] == _COLON
         found &= self.data[:-1] == _QUOTE
         self._colons = np.flatnonzero(found) + 1
         self._behind_colons: dict[int, tuple[Places, Any]] = {}
         each = int(np.searchsorted(self._colons, self.ends[0])) if len(self.ends) else 0
-        self._keys_of_each = each if each * len(self.ends) == len(self._colons) else 0
+        self.keys_of_each = each if each * len(self.ends) == len(self._colons) else 0
 
     def __len__(self) -> int:
         return len(self.ends)
-
-    def stands_before(self, places: "Places", text: bytes) -> "Mask":
-        """Return before which places a text stands."""
-        found: Mask | None = None
-        nearest = len(text) + _WORD
-        if is_near := bool(len(places)) and places.min() < nearest:
-            near = places >= nearest
-            places = np.maximum(places, nearest)
-        for stop in range(len(text), 0, -_WORD):
-            read = self._read(places - (len(text) - stop + _WORD))
-            equal = _equal(read, text[max(stop - _WORD, 0) : stop])
-            found = equal if found is None else found & equal
-        if found is None:
-            return np.ones(len(places), np.bool_)
-        if is_near:
-            found &= near
-        return found
 
     def behind_key(self, key: bytes) -> "Places":
         """Return the places behind all that is written as this key is, also inside of values."""
@@ -75,42 +50,26 @@ class Lines:
         if behind not in self._behind_colons:
             places = self._colons + behind
             places = places[: np.searchsorted(places, len(self.text))]
-            self._behind_colons[behind] = places, self._read(places - _WORD)
+            self._behind_colons[behind] = places, self.words(places - WORD)
         places, read = self._behind_colons[behind]
-        places = places[_equal(read, key[-_WORD:])]
-        rest = key[:-_WORD]
-        return places[self.stands_before(places - _WORD, rest)] if rest else places
+        places = places[equal_words(read, key[-WORD:])]
+        rest = key[:-WORD]
+        return places[self.stands_before(places - WORD, rest)] if rest else places
 
-    def behind_key_of_each(self, key: bytes, last: int) -> "Places | None":
+    def behind_key_of_each(self, key: bytes, ordinal: int | None) -> "Places | None":
         """Return the place behind a key in each line, or None where not each has it once.
 
         Args:
             key: The key.
-            last: A place in the first line before that of its key.
+            ordinal: How many keys are before it, if that is known and the same in each line.
         """
-        if self._keys_of_each:
-            behind = len(key) - key.rindex(b":")
-            first = self._colons[: self._keys_of_each] + behind
-            found = np.flatnonzero(self.stands_before(first, key) & (first > last))
-            if len(found):
-                places = self._colons[found[0] :: self._keys_of_each] + behind
-                if self.stands_before(places, key).all():
-                    return places
+        if ordinal is not None and 0 <= ordinal < self.keys_of_each:
+            places = self._colons[ordinal :: self.keys_of_each]
+            places = places + (len(key) - key.rindex(b":"))
+            if self.stands_before(places, key).all():
+                return places
         places = self.behind_key(key)
         return places if len(places) == len(self) else None
-
-    def _read(self, places: "Places") -> "npt.NDArray[np.uint64]":
-        read: npt.NDArray[np.uint64] = self._words[places].view(np.uint64)
-        return read
-
-
-def _equal(words: "npt.NDArray[np.uint64]", text: bytes) -> "Mask":
-    """Return which words end with a text of at most their length."""
-    wanted = np.frombuffer(text.rjust(_WORD, b"\0"), np.uint64)[0]
-    if len(text) == _WORD:
-        return words == wanted
-    mask = np.frombuffer((b"\xff" * len(text)).rjust(_WORD, b"\0"), np.uint64)[0]
-    return (words & mask) == wanted
 
 
 @dataclass(frozen=True)
@@ -135,17 +94,25 @@ class Cut:
     moments: Texts | None
 
 
-def cut(lines: Lines, shape: Shape) -> Cut | None:
-    """Return the texts of all fields, or None where a line does not have this shape."""
+def cuts(lines: Lines, shape: Shape) -> Iterator[Cut]:
+    """Yield the ways to cut lines of this shape; none where a line does not have it.
+
+    Where values hold keys of the same names, it takes their columns to tell the right one.
+    """
     heads = lines.starts + len(shape.head)
     if not (heads <= lines.ends).all() or not lines.stands_before(heads, shape.head).all():
-        return None
+        return
     tail = _tail(lines, shape, heads)
     if tail is None:
-        return None
+        return
     tails, moments = tail
-    fields = _with_all_keys(lines, shape, heads, tails) or _with_some(lines, shape, heads, tails)
-    return None if fields is None else Cut(fields, moments)
+    fields = _with_all_keys(lines, shape, heads, tails)
+    if fields is not None:
+        yield Cut(fields, moments)
+    for from_end in (False, True):
+        fields = _with_some(lines, shape, heads, tails, from_end=from_end)
+        if fields is not None:
+            yield Cut(fields, moments)
 
 
 def _tail(lines: Lines, shape: Shape, heads: "Places") -> "tuple[Places, Texts | None] | None":
@@ -156,7 +123,7 @@ def _tail(lines: Lines, shape: Shape, heads: "Places") -> "tuple[Places, Texts |
         return (tails, None) if is_there else None
     before, after = shape.tail
     stops = lines.ends - len(after)
-    starts = lines.behind_key_of_each(before, int(heads[0]))
+    starts = lines.behind_key_of_each(before, lines.keys_of_each - 1)
     if starts is None:
         places = lines.behind_key(before)
         last = np.searchsorted(places, stops) - 1
@@ -176,15 +143,14 @@ def _with_all_keys(
     """Return the texts of fields that all lines have in this order; None where they have not."""
     found: list[Places] = []
     stops: list[Places] = []
-    last = int(heads[0])
-    for key in shape.keys.values():
+    ordinals = shape.ordinals or repeat(None)
+    for key, ordinal in zip(shape.keys.values(), ordinals, strict=False):
         written = shape.comma + key if found else key
-        starts = lines.behind_key_of_each(written, last)
+        starts = lines.behind_key_of_each(written, ordinal)
         if starts is None:
             return None
         found.append(starts)
         stops.append(starts - len(written))
-        last = int(starts[0])
     stops.append(tails)
     if not (stops[0] == heads).all():
         return None
@@ -196,7 +162,7 @@ def _with_all_keys(
 
 
 def _with_some(
-    lines: Lines, shape: Shape, heads: "Places", tails: "Places"
+    lines: Lines, shape: Shape, heads: "Places", tails: "Places", *, from_end: bool
 ) -> dict[str, Texts] | None:
     """Return the texts of fields that lines have in this order, if they have them.
 
@@ -204,7 +170,9 @@ def _with_some(
     """
     fields: dict[str, Texts] = {}
     stops = firsts = tails  # where the value before ends, and where the first key is
-    for name, (starts, there) in reversed(_places(lines, shape, heads, tails).items()):
+    for name, (starts, there) in reversed(
+        _places(lines, shape, heads, tails, from_end=from_end).items()
+    ):
         keys = np.where(there, starts - len(shape.keys[name]), heads)
         is_apart = (keys == heads) | lines.stands_before(keys, shape.comma)
         if not (~there | (is_apart & (starts < stops))).all():
@@ -216,24 +184,27 @@ def _with_some(
 
 
 def _places(
-    lines: Lines, shape: Shape, heads: "Places", tails: "Places"
+    lines: Lines, shape: Shape, heads: "Places", tails: "Places", *, from_end: bool
 ) -> "dict[str, tuple[Places, Mask]]":
     """Return where the values of keys begin, by name, and which lines have them.
 
-    Of several places in a line, inside of values too, it is the first one behind the key before.
+    Of several places in a line, inside of values too, it is the first one behind the key before, or
+    the last one before the key behind.
     """
     found: dict[str, tuple[Places, Mask]] = {}
-    last = heads
-    for name, key in shape.keys.items():
+    last, next_ = heads, tails
+    for name in reversed(shape.keys) if from_end else shape.keys:
+        key = shape.keys[name]
         places = lines.behind_key(key)
         of = np.searchsorted(lines.ends, places)
         keys = places - len(key)
         is_key = (keys == heads[of]) | lines.stands_before(keys, shape.comma)
-        is_key &= (places > last[of]) & (places < tails[of])
+        is_key &= (places > last[of]) & (places < next_[of])
         places, of = places[is_key], of[is_key]
-        firsts = np.flatnonzero(np.diff(of, prepend=-1))
-        starts, there = last.copy(), np.zeros(len(lines), np.bool_)
-        starts[of[firsts]], there[of[firsts]] = places[firsts], True
+        chosen = np.diff(of, append=-1) if from_end else np.diff(of, prepend=-1)
+        places, of = places[chosen != 0], of[chosen != 0]
+        starts, there = (next_ if from_end else last).copy(), np.zeros(len(lines), np.bool_)
+        starts[of], there[of] = places, True
         found[name] = starts, there
-        last = starts
-    return found
+        last, next_ = (last, starts) if from_end else (starts, next_)
+    return {name: found[name] for name in shape.keys}

@@ -6,7 +6,8 @@ A shape is learnt from one line and told to `cuts`, which looks for it in others
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 _DECODER = json.JSONDecoder()
 _KEY = re.compile(r'"(?:[^"\\]|\\.)*+"')
@@ -24,25 +25,33 @@ class Shape:
         comma: What separates two fields.
         tail: What each line ends with, from the brace that closes its record; in two parts where
             the value between them is of the line alone.
+        ordinals: How many keys are before each, inside of values too, in the line that was looked
+            at.
     """
 
     head: bytes
     keys: dict[str, bytes]
     comma: bytes
     tail: tuple[bytes, ...]
+    ordinals: tuple[int, ...] = field(default=(), compare=False)
 
     def joined(self, other: "Shape") -> "Shape | None":
         """Return the shape of lines of both, whose records may lack keys; None if there is none."""
         if replace(self, keys={}) != replace(other, keys={}):
             return None
         names = list(self.keys)
+        if names == list(other.keys):
+            return self
+        shared = [name for name in names if name in other.keys]
+        if shared != [name for name in other.keys if name in self.keys]:
+            return None  # they come in another order
         at = 0
         for name in other.keys:
             if name not in self.keys:
                 names.insert(at, name)
             at = max(at, names.index(name) + 1)
         keys = {**other.keys, **self.keys}
-        return replace(self, keys={name: keys[name] for name in names})
+        return replace(self, keys={name: keys[name] for name in names}, ordinals=())
 
 
 @dataclass(frozen=True)
@@ -77,9 +86,7 @@ def _shape(text: str, path: Sequence[str], moment: str | None) -> Shape | None:
     names = [member.name for member in members]
     if not members or len(set(names)) < len(names):
         return None
-    between = {
-        text[one.end : next_.start] for one, next_ in zip(members, members[1:], strict=False)
-    }
+    between = {text[one.end : other.start] for one, other in pairwise(members)}
     keys = {member.name: text[member.start : member.value] for member in members}
     colons = {key[key.rindex(":") :] for key in keys.values()}
     if len(between) > 1 or len(colons) > 1:
@@ -93,6 +100,7 @@ def _shape(text: str, path: Sequence[str], moment: str | None) -> Shape | None:
         {name: key.encode() for name, key in keys.items()},
         comma.encode(),
         tuple(part.encode() for part in tail),
+        tuple(text.count('":', 0, member.value) - 1 for member in members),
     )
 
 
@@ -115,8 +123,11 @@ def _keys(text: str, at: int) -> Iterator[tuple[str, int, int]]:
         if key is None or colon is None:
             raise ValueError(text[at : at + 1])
         yield str(json.loads(key[0])), at, colon.end()
-        comma = _COMMA.match(text, _end(text, colon.end()))
+        at = _end(text, colon.end())
+        comma = _COMMA.match(text, at)
         if comma is None:
+            if text[at] != "}":
+                raise ValueError(text[at])
             return
         at = comma.end()
 
@@ -126,15 +137,22 @@ def _members(text: str, at: int) -> Iterator[_Member]:
         yield _Member(name, start, value, _end(text, value))
 
 
-def _after(text: str, at: int) -> Iterator[_Member]:
-    """Yield the members that come behind an object, in those that it is in."""
+def _after(text: str, at: int) -> list[_Member]:
+    """Return the members that come behind an object, in those that it is in, to the line's end.
+
+    Raises:
+        ValueError: Something else comes.
+    """
+    found: list[_Member] = []
     while at < len(text) and text[at] == "}":
         at += 1
         comma = _COMMA.match(text, at)
         if comma is not None:
-            for member in _members(text, comma.end()):
-                at = member.end
-                yield member
+            found += _members(text, comma.end())
+            at = found[-1].end
+    if text[at:].strip(" \t\r"):
+        raise ValueError(text[at:])
+    return found
 
 
 def _end(text: str, at: int) -> int:
