@@ -6,6 +6,7 @@ for every candidate.
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 NAME = "source-bench"
@@ -113,7 +114,7 @@ def _state(number: int) -> dict[str, object]:
     }
 
 
-def _answer(folder: Path, command: str, message: dict[str, object]) -> None:
+def _answer(folder: Path, command: str, message: Mapping[str, object]) -> None:
     (folder / f"{command}.jsonl").write_text(_line(message), encoding="utf-8")
 
 

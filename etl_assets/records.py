@@ -193,7 +193,11 @@ class StreamRecord(dict[str, Any]):
         by_key = {key: columns[name] for name, key in keys.items()}
         missing = [None] * count
         values = [by_key.get(key, missing) for key in handler.index_keys]
-        own = (new_record_ids(count), repeat(datetime.now(UTC), count), [{} for _ in range(count)])
+        own: tuple[Iterable[Any], ...] = (
+            new_record_ids(count),
+            repeat(datetime.now(UTC), count),
+            [{} for _ in range(count)],
+        )
         names = (*handler.index_keys, *_OWN_KEYS)
         for row in zip(*values, *own, strict=True):
             record = cls.__new__(cls)

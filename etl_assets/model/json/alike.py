@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _LOOKED_AT = (8, 64)
 """How many lines are looked at for their shape, and how many if these were too few."""
 
+_MOST_BYTES = 2**30
+"""Places in longer texts could be beyond the offsets of Arrow's texts."""
+
 Decode = Callable[[bytes, "pa.Field"], "pa.Array | pa.ChunkedArray | None"]
 """Makes a column of a JSON array of its values, or gives None where that takes rows."""
 
@@ -57,6 +60,8 @@ class AlikeLines:
 
     def parse(self, text: bytes) -> "pa.Table | None":
         """Return whole lines as columns, or None where they are not alike."""
+        if len(text) > _MOST_BYTES:
+            return None
         lines = Lines(text)
         if not len(lines) or lines.ends[-1] != len(lines.text) - 1:
             return None

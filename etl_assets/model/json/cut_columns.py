@@ -99,7 +99,8 @@ class Column:
 
     def _are(self, chosen: "Mask", word: bytes) -> "Mask":
         """Return which of the chosen texts are a word."""
-        return chosen & (self._sizes == len(word)) & self._lines.stands_before(self._ends, word)
+        is_as_long: Mask = self._sizes == len(word)
+        return chosen & is_as_long & self._lines.stands_before(self._ends, word)
 
     def _all(self, fits: "Mask") -> bool:
         """Return whether something is true of all values that are not null."""
@@ -217,7 +218,7 @@ def _pieces(text: bytes, starts: "Places", ends: "Places") -> "pa.Array":
     offsets[-1:] = ends[-1:]
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
     pieces = pa.Array.from_buffers(pa.binary(), 2 * count, buffers)
-    even = pa.py_buffer(np.arange(0, 2 * count, 2, np.int32))
+    even = pa.py_buffer(np.arange(0, 2 * count, 2, dtype=np.int32))
     return pieces.take(pa.Array.from_buffers(pa.int32(), count, [None, even]))
 
 
@@ -265,7 +266,8 @@ def _characters(pieces: "pa.Array") -> bytes:
     if data is None or not len(pieces):
         return b""
     size = int(np.frombuffer(offsets, np.int32)[len(pieces)])
-    return data[:size].to_pybytes()
+    characters: bytes = data[:size].to_pybytes()
+    return characters
 
 
 def _has_controls(characters: bytes) -> bool:

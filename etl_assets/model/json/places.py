@@ -56,7 +56,10 @@ class Text:
 def equal_words(words: "npt.NDArray[np.uint64]", text: bytes) -> "Mask":
     """Return which words end with a text of at most their length."""
     wanted = np.frombuffer(text.rjust(WORD, b"\0"), np.uint64)[0]
+    found: Mask
     if len(text) == WORD:
-        return words == wanted
+        found = words == wanted
+        return found
     mask = np.frombuffer((b"\xff" * len(text)).rjust(WORD, b"\0"), np.uint64)[0]
-    return (words & mask) == wanted
+    found = (words & mask) == wanted
+    return found
