@@ -21,7 +21,7 @@ OWN = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta"}
 
 
 def handler(*names: str, prune: bool = True, normalize: bool = False) -> StreamRecordHandler:
-    schema = {"properties": {name: {} for name in names}}
+    schema: dict[str, Any] = {"properties": {name: {} for name in names}}
     return StreamRecordHandler(
         json_schema=schema, prune_extra_fields=prune, normalize_keys=normalize, stream="s"
     )
@@ -48,7 +48,7 @@ def made(columns: dict[str, list[Any]], handler: StreamRecordHandler) -> Iterato
 def test_records_have_the_keys_and_values_of_rows(
     names: tuple[str, ...], options: dict[str, bool]
 ) -> None:
-    columns = {"id": [1, 2], "Name": ["a", None]}
+    columns: dict[str, list[Any]] = {"id": [1, 2], "Name": ["a", None]}
     keys = handler(*names, **options)
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     expected = [StreamRecord(row, stream_record_handler=keys) for row in rows]
