@@ -1,10 +1,11 @@
 """Lines of records decoded straight into columns: no dict is made of a record, no digit is lost.
 
-One decoder per stream knows its fields. What has a type in Python that says all (texts, integers,
-booleans, null) is taken as Python's; numbers with a fraction and nested values stay the JSON text
-they were sent as, and become columns at once, where a proof over the whole column shows that
-nothing was altered. `columns.to_array` has the last word on all others, as on rows. Where a proof
-fails, or a record does not follow its schema, the lines are refused: they are to be read as rows.
+Lines that are alike are cut at their keys (`alike`). For all others one decoder per stream knows
+its fields. What has a type in Python that says all (texts, integers, booleans, null) is taken as
+Python's; numbers with a fraction and nested values stay the JSON text they were sent as, and become
+columns at once, where a proof over the whole column shows that nothing was altered.
+`columns.to_array` has the last word on all others, as on rows. Where a proof fails, or a record
+does not follow its schema, the lines are refused: they are to be read as rows.
 That no key of a record came twice is proved by a count (`repeated_keys`); inside of a JSON column
 both stay, as its text is not decoded.
 """
