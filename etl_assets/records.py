@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any, Self
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from etl_assets.model.values.scalars import to_json
 from etl_assets.naming import normalise
 
 _MISSING: Any = object()
+_OWN_KEYS = (AB_RAW_ID_COLUMN, AB_EXTRACTED_AT_COLUMN, AB_META_COLUMN)
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+"""The variant of RFC 9562 for each digit of chance."""
 
 
 def new_record_id() -> str:
@@ -28,6 +32,18 @@ def new_record_id() -> str:
     chance = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62
     return str(UUID(int=value | chance & (1 << 62) - 1))
+
+
+def new_record_ids(count: int) -> list[str]:
+    """Return as many as `new_record_id` would give one after the other in one millisecond."""
+    first = f"{time.time_ns() // 1_000_000:012x}"
+    first = f"{first[:8]}-{first[8:]}-7"
+    chance = os.urandom(count * 10).hex()
+    return [
+        f"{first}{chance[at : at + 3]}-{_VARIANTS[chance[at + 3]]}"
+        f"{chance[at + 4 : at + 7]}-{chance[at + 7 : at + 19]}"
+        for at in range(0, count * 20, 20)
+    ]
 
 
 class StreamRecordHandler:
@@ -80,6 +96,22 @@ class StreamRecordHandler:
         if self.normalize_keys:
             key = normalise(key)
         return self._keys.get(key.lower(), key)
+
+    def keys_of(self, names: Iterable[str]) -> dict[str, str] | None:
+        """Return the keys that fields have in every record, by name, without those left out.
+
+        It is None where two fields have one key.
+        """
+        declared = set(self.index_keys)
+        keys: dict[str, str] = {}
+        for name in names:
+            key = self.to_index_case(name)
+            if key in declared:
+                keys[name] = key
+            elif not self.prune_extra_fields:
+                # Where it may be another one in another case or other words, each record tells.
+                return None
+        return keys if len(set(keys.values())) == len(keys) else None
 
 
 class StreamRecord(dict[str, Any]):
@@ -137,6 +169,41 @@ class StreamRecord(dict[str, Any]):
             ),
             meta=meta,
         )
+
+    @classmethod
+    def of_columns(
+        cls,
+        columns: Mapping[str, Sequence[Any]],
+        count: int,
+        *,
+        stream_record_handler: StreamRecordHandler,
+    ) -> Iterator[Self]:
+        """Yield the records that columns of so many values hold, read now.
+
+        Raises:
+            DataError: Two of the keys of a record differ only in case.
+        """
+        handler = stream_record_handler
+        keys = handler.keys_of(columns)
+        if keys is None:
+            for row in zip(*columns.values(), strict=True):
+                fields = dict(zip(columns, row, strict=True))
+                yield cls(fields, stream_record_handler=handler)
+            return
+        by_key = {key: columns[name] for name, key in keys.items()}
+        missing = [None] * count
+        values = [by_key.get(key, missing) for key in handler.index_keys]
+        own: tuple[Iterable[Any], ...] = (
+            new_record_ids(count),
+            repeat(datetime.now(UTC), count),
+            [{} for _ in range(count)],
+        )
+        names = (*handler.index_keys, *_OWN_KEYS)
+        for row in zip(*values, *own, strict=True):
+            record = cls.__new__(cls)
+            record._handler = handler  # noqa: SLF001 - its own
+            dict.update(record, zip(names, row, strict=True))
+            yield record
 
     def _fill(self, fields: Mapping[str, Any]) -> None:
         handler = self._handler

@@ -10,7 +10,6 @@ import secrets
 import shutil
 import stat
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -427,7 +426,9 @@ def _manifest_of(given: Mapping[str, Any] | Path | str, name: str) -> dict[str, 
         return dict(given)
     try:
         if isinstance(given, str) and urllib.parse.urlsplit(given).scheme in {"http", "https"}:
-            with urllib.request.urlopen(  # noqa: S310 - its scheme is checked above
+            from urllib.request import urlopen  # imports much that is seldom needed
+
+            with urlopen(  # noqa: S310 - its scheme is checked above
                 given, timeout=MANIFEST_SECONDS
             ) as answer:
                 text = answer.read(MANIFEST_BYTES)

@@ -4,12 +4,11 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
 from etl_assets.exceptions import ArgumentTypeError, ConfigError, DataError
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.schema.json_schema import to_arrow
-from etl_assets.model.schema.types import is_json
 from etl_assets.model.selection import column_selector
 from etl_assets.model.values.arrays import array_of
 from etl_assets.model.values.arrow_columns import (
@@ -33,6 +32,8 @@ Encoding = Literal["rows", "arrow"]
 
 What a source has left encoded (`Batch.encoded`) is decoded for both.
 """
+Emitted = Union[list[Any], "pa.Array", "pa.ChunkedArray"]
+"""When records were emitted: what their source says, or Arrow's integers where it is those."""
 
 
 class Batch:
@@ -85,7 +86,7 @@ class Batch:
         """Once converted: columns that neither the stream's schema nor its selection names."""
         self.rejections: Mapping[int, Sequence[Rejection]] = {}
         """What a schema contract has found wrong, by the row's index."""
-        self.emitted: list[Any] | None = None
+        self.emitted: Emitted | None = None
         """When the source emitted each record, in milliseconds since 1970, where it says so."""
         self.meta: Mapping[int, Any] = {}
         """What the source says of a record, such as the values it has changed, by row index."""
@@ -170,6 +171,8 @@ class Batch:
                 kept._table, kept._normal = self._table.filter(_mask(mask)), self._normal
         if isinstance(self.emitted, list):
             kept.emitted = _kept(self.emitted, mask)
+        elif self.emitted is not None:
+            kept.emitted = self.emitted.filter(_mask(mask))
         if self.rejections or self.meta or self.refused:
             old_places = _kept(range(len(mask)), mask)
             places = {old: new for new, old in enumerate(old_places)}
@@ -218,7 +221,9 @@ class Batch:
         if self._rows is not None:
             row = self._rows[index]
         else:
-            row = _table_rows(self._arrow.slice(index, 1), stream.name)[0]
+            from etl_assets.model.rows import python_rows
+
+            row = python_rows(self._arrow.slice(index, 1), stream.name)[0]
         selects = column_selector(stream)
         return {name: value for name, value in row.items() if selects(name)}
 
@@ -307,6 +312,21 @@ class Batch:
             self.left_out = tuple(dict.fromkeys((*self.left_out, *unknown)))
         return [name for name, is_selected in chosen.items() if is_selected]
 
+    def to_python(self, stream: "Stream") -> dict[str, list[Any]]:
+        """Return the columns of an Arrow batch as Python's values, in the schema's order.
+
+        Raises:
+            DataError: A JSON text of a column has a key twice in one object.
+        """
+        from etl_assets.model.rows import python_columns
+
+        table = self.to_arrow(stream)
+        columns = python_columns(table, stream.name)
+        names = dict.fromkeys((stream.schema or {}).get("properties") or {})
+        names.update(dict.fromkeys(columns))
+        missing = [None] * table.num_rows
+        return {name: columns.get(name, missing) for name in self._selected(stream, names)}
+
     def to_rows(self, stream: "Stream", *, native_types: bool = False) -> list[dict[str, Any]]:
         """Return the records as dicts that all have the same keys, in the schema's order.
 
@@ -323,7 +343,13 @@ class Batch:
         self._refuse()
         rows = self._rows
         if rows is None:
-            rows = _table_rows(self.to_arrow(stream), stream.name)
+            columns = self.to_python(stream)
+            if not native_types:
+                columns = {name: list(map(json_value, column)) for name, column in columns.items()}
+            if not columns:
+                return [{} for _ in range(len(self))]
+            values = zip(*columns.values(), strict=True)
+            return [dict(zip(columns, row, strict=True)) for row in values]
         names = dict.fromkeys((stream.schema or {}).get("properties") or {})
         for row in rows:
             names.update(dict.fromkeys(row))
@@ -476,26 +502,3 @@ def _as_table(records: Any) -> "pa.Table":
         f"A batch cannot be a {type(records).__name__}: give a list of dicts, a DataFrame, or "
         "anything with the Arrow C stream or array interface."
     )
-
-
-def _table_rows(table: "pa.Table", stream: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.to_pylist()
-    for field in table.schema:
-        if is_json(field.type):
-            for row in rows:
-                text = row[field.name]
-                row[field.name] = None if text is None else _json_value(text, stream, field.name)
-    return rows
-
-
-def _json_value(text: str, stream: str, field: str) -> Any:
-    """Read a JSON text, with numbers as in the rows of a source: exact as `float`, or `Decimal`."""
-    from etl_assets.model.json.lines import exact_decoder, exact_json
-    from etl_assets.model.json.repeated_keys import refuse_repeats
-
-    try:
-        value = exact_decoder.decode(text)
-    except (ValueError, RecursionError):
-        value = exact_json(text)
-    refuse_repeats(text, value, stream, field=field)
-    return value

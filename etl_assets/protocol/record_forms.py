@@ -32,6 +32,7 @@ class AirbyteForm:
     )
     path = "record.data"
     emitted: str | None = "record.emitted_at"
+    own = "emitted_at"
 
     def line(
         self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
@@ -71,6 +72,7 @@ class SingerForm:
     )
     path = "record"
     emitted: str | None = None
+    own = "time_extracted"
 
     def __init__(self) -> None:
         self._version = msgspec.json.Decoder(_Version)

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etl_assets.exceptions import DataError, ProtocolError
-from etl_assets.model.batch import Batch
+from etl_assets.model.batch import Batch, Emitted
 from etl_assets.model.events import StreamKey
 from etl_assets.model.json.columns import ColumnParser, blocks_of
 from etl_assets.model.json.lines import count_lines
@@ -19,6 +19,10 @@ from etl_assets.model.stream import Stream
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etl_assets.model.json.places import Text
+
+_FEW_ENDS = 16
+"""Ends of lines that are looked at first, then twice as many, and so on."""
 FEW_LINES = 20
 """A decoder for a changed schema is worth making from so many lines on."""
 
@@ -38,6 +42,8 @@ class Form(Protocol):
     """Where in a line the record is."""
     emitted: str | None
     """Where it stands when the record was emitted, if that is said."""
+    own: str
+    """The key beside the record whose value is of each line alone."""
 
     def line(
         self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
@@ -70,7 +76,7 @@ class Parsing:
             DataError: A record has a key twice; those before it are given first, as a state may
                 cover them.
         """
-        tables: list[tuple[pa.Table, list[Any] | None]] = []
+        tables: list[tuple[pa.Table, Emitted | None]] = []
         for block in blocks_of(lines):
             try:
                 table = self.parser.parse(block)
@@ -93,7 +99,7 @@ class Parsing:
         yield from _joined(tables)
 
 
-def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch]:
+def _joined(tables: "list[tuple[pa.Table, Emitted | None]]") -> Iterator[Batch]:
     import pyarrow as pa
 
     if not tables:
@@ -105,14 +111,26 @@ def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch
         for one, emitted in tables:
             yield _batch(one, emitted)
         return
-    _, first = tables[0]
-    moments = None
-    if first is not None:
-        moments = list(chain.from_iterable(emitted or () for _, emitted in tables))
-    yield _batch(table, moments)
+    yield _batch(table, _moments([(len(one), emitted) for one, emitted in tables]))
 
 
-def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
+def _moments(parts: "list[tuple[int, Emitted | None]]") -> "Emitted | None":
+    """Return when the records of tables of so many rows were emitted."""
+    import pyarrow as pa
+
+    said = [emitted for _, emitted in parts]
+    if all(isinstance(emitted, pa.Array) for emitted in said):
+        return pa.chunked_array(said)
+    if all(emitted is None for emitted in said):
+        return None
+    lists = [
+        emitted.to_pylist() if isinstance(emitted, pa.Array) else emitted or [None] * count
+        for count, emitted in parts
+    ]
+    return list(chain.from_iterable(lists))
+
+
+def _batch(table: "pa.Table", emitted: "Emitted | None") -> Batch:
     batch = Batch(table)
     batch.emitted, batch.texts_are_known = emitted, True  # they were decoded
     return batch
@@ -122,20 +140,24 @@ def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
 class _Prefix:
     """How the lines with one beginning are told from others, and whose they are."""
 
-    other: re.Pattern[bytes]
-    """The end of a line behind which another kind of line begins, or none."""
+    text: bytes
     name: str
     key: StreamKey
 
-    def end_in(self, chunk: bytes, position: int) -> int:
+    def end_in(self, chunk: "Text", position: int) -> int:
         """Return where the lines that begin so end, of which there is one at this position.
 
         A last line without its end is not among them.
         """
-        found = self.other.search(chunk, position)
-        if found is not None:
-            return found.end()
-        return max(position, chunk.rfind(b"\n") + 1)
+        at = int(chunk.ends.searchsorted(position))
+        some = _FEW_ENDS
+        while at < len(chunk.ends):
+            ends = chunk.ends[at : at + some]
+            is_other = ~chunk.stands_before(ends + 1 + len(self.text), self.text)
+            if is_other.any():
+                return int(ends[is_other.argmax()]) + 1
+            at, some = at + some, some * 2
+        return max(position, int(chunk.ends[-1]) + 1 if len(chunk.ends) else 0)
 
 
 @dataclass
@@ -174,6 +196,7 @@ class RecordRuns:
         What stands before a run is given before the run is looked at: a schema there may change how
         it is decoded.
         """
+        text: Text | None = None
         start = position = 0
         end = len(chunk)
         unknown: set[bytes] = set()
@@ -186,7 +209,8 @@ class RecordRuns:
                 yield Run(chunk[start:position])
                 start = position
             prefix = self._prefix(head)
-            stop = prefix.end_in(chunk, position) if prefix is not None else position
+            text = text or _text_of(chunk)
+            stop = prefix.end_in(text, position) if prefix is not None else position
             if prefix is None or stop == position:
                 unknown.add(head.group())
                 continue
@@ -223,8 +247,7 @@ class RecordRuns:
             key = self.key_of(_text(found.get("namespace")), name)
             if key is None:
                 return None
-            other = re.compile(rb"\n(?!" + re.escape(text) + rb")")
-            prefix = self._prefixes[text] = _Prefix(other, name, key)
+            prefix = self._prefixes[text] = _Prefix(text, name, key)
         return prefix
 
     def _parsing(self, prefix: _Prefix, version: int | None) -> Parsing | None:
@@ -236,7 +259,9 @@ class RecordRuns:
             # A decoder for a schema that has changed may soon be of no use again: some taps send
             # one after each record.
             few = 0 if parsing is None else FEW_LINES
-            parser = ColumnParser(stream, line, self.form.path, self.form.emitted, few=few)
+            parser = ColumnParser(
+                stream, line, self.form.path, self.form.emitted, own=self.form.own, few=few
+            )
             parsing = Parsing(stream, parser, self.rows)
             self._parsings[known] = parsing
         parser = parsing.parser
@@ -254,6 +279,12 @@ def one_message_a_line(key: StreamKey, lines: bytes, messages: int) -> None:
         raise ProtocolError(
             f"stream {key[1]!r}: a line holds more than one message.", stream=key[1]
         )
+
+
+def _text_of(chunk: bytes) -> "Text":
+    from etl_assets.model.json.places import Text
+
+    return Text(chunk)
 
 
 def _text(quoted: bytes | None) -> str | None:

@@ -388,12 +388,20 @@ class _Records:
         left = self._limit
         with closing(_batches(self._source, self._stream, self._limit)) as batches:
             for batch in batches:
-                for row in batch.to_rows(self._stream, native_types=True):
-                    if left is not None and left <= 0:
-                        return
-                    if left is not None:
-                        left -= 1
-                    yield StreamRecord(row, stream_record_handler=self._handler)
+                if left is not None and left <= 0:
+                    return
+                some = batch if left is None else batch.head(left)
+                if left is not None:
+                    left -= len(some)
+                yield from self._of(some)
+
+    def _of(self, batch: Batch) -> Iterator[StreamRecord]:
+        if batch.encoding == "rows":
+            for row in batch.to_rows(self._stream, native_types=True):
+                yield StreamRecord(row, stream_record_handler=self._handler)
+            return
+        columns = batch.to_python(self._stream)
+        yield from StreamRecord.of_columns(columns, len(batch), stream_record_handler=self._handler)
 
 
 def _batches(source: Any, stream: Stream, limit: int | None) -> Any:

@@ -11,9 +11,7 @@ from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.classes import of_registered_class
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
-from etl_assets.sources.airbyte.source import AirbyteSource
 from etl_assets.sources.connector import ConnectorSource
-from etl_assets.sources.singer.source import SingerSource
 
 
 @explained
@@ -93,7 +91,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     if of_class is not None:
         return of_class
     executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
-    kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
+    kind = _kind(executor.protocol)
     refuse_unknown(get_source, kind, options)
     named: dict[str, Any] = {
         "config_change_callback": config_change_callback,
@@ -101,3 +99,14 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         "source_name": source_name,
     }
     return kind(executor, name, config, **named, **options)
+
+
+def _kind(protocol: Protocol) -> type[ConnectorSource]:
+    """Return the sources of a protocol, without an import of those of the other one."""
+    if protocol == "singer":
+        from etl_assets.sources.singer.source import SingerSource
+
+        return SingerSource
+    from etl_assets.sources.airbyte.source import AirbyteSource
+
+    return AirbyteSource

@@ -91,7 +91,10 @@ def _extracted_at(batch: Batch) -> "pa.Array | pa.ChunkedArray":
     now = pa.scalar(time.time_ns() // 1000, pa.timestamp("us", "UTC"))
     if batch.emitted is not None:
         try:
-            given = array_of(batch.emitted, pa.int64()).cast(pa.timestamp("ms", "UTC"))
+            given = batch.emitted
+            if isinstance(given, list):
+                given = array_of(given, pa.int64())
+            given = given.cast(pa.timestamp("ms", "UTC"))
             return given.cast(pa.timestamp("us", "UTC")).fill_null(now)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             pass  # a source that counts time in another way

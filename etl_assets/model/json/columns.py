@@ -1,10 +1,11 @@
 """Lines of records decoded straight into columns: no dict is made of a record, no digit is lost.
 
-One decoder per stream knows its fields. What has a type in Python that says all (texts, integers,
-booleans, null) is taken as Python's; numbers with a fraction and nested values stay the JSON text
-they were sent as, and become columns at once, where a proof over the whole column shows that
-nothing was altered. `columns.to_array` has the last word on all others, as on rows. Where a proof
-fails, or a record does not follow its schema, the lines are refused: they are to be read as rows.
+Lines that are alike are cut at their keys (`alike`). For all others one decoder per stream knows
+its fields. What has a type in Python that says all (texts, integers, booleans, null) is taken as
+Python's; numbers with a fraction and nested values stay the JSON text they were sent as, and become
+columns at once, where a proof over the whole column shows that nothing was altered.
+`columns.to_array` has the last word on all others, as on rows. Where a proof fails, or a record
+does not follow its schema, the lines are refused: they are to be read as rows.
 That no key of a record came twice is proved by a count (`repeated_keys`); inside of a JSON column
 both stay, as its text is not decoded.
 """
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from etl_assets.exceptions import DataError
-from etl_assets.model.json.lines import count_lines, exact_decoder, exact_number, without_collection
+from etl_assets.exceptions import DataError, ProtocolError
+from etl_assets.model.json.doubles import doubles_of
+from etl_assets.model.json.lines import count_lines, exact_decoder, without_collection
 from etl_assets.model.json.missing import Missing
 from etl_assets.model.json.repeated_keys import (
     at_most_keys,
@@ -34,25 +36,18 @@ from etl_assets.model.schema.types import is_json
 from etl_assets.model.stream import Stream
 from etl_assets.model.values.arrays import array_of, decimals_of_texts
 from etl_assets.model.values.columns import to_array
-from etl_assets.model.values.exact_numbers import EXACT_DOUBLE
 from etl_assets.model.values.scalars import to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BLOCK_BYTES = 1024 * 1024
+    from etl_assets.model.json.alike import AlikeLines
+
+BLOCK_BYTES = 2 * 1024 * 1024
 """What is decoded at a time.
 
 It is enough that the call costs nothing per line, and little enough that its objects are soon gone.
 """
-
-_EXACT_DIGITS = 15
-"""A number of at most so many characters, without an exponent, is exact as a double.
-
-It is the double's shortest text, or a longer form of that.
-"""
-_SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
-"""Escapes of what needs none, as JSON texts of ours are written."""
 
 
 def _same_text(text: str) -> float:
@@ -64,6 +59,8 @@ def _same_text(text: str) -> float:
 
 
 _NOTHING = msgspec.Raw()
+_SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
+"""Escapes of what needs none, as JSON texts of ours are written."""
 
 _list_of_raw = msgspec.json.Decoder(list[msgspec.Raw])
 _plain_decoder = msgspec.json.Decoder(float_hook=_same_text)
@@ -83,15 +80,24 @@ class ColumnParser:
         few: Fewer lines than this are read as rows, until there are more: they are not worth a
             decoder.
         emitted: Where in a line it stands when the record was emitted, if that is said.
+        own: The key beside the record whose value is of each line alone.
 
     Attributes:
         emitted: What the lines that were parsed last say there.
     """
 
     def __init__(
-        self, stream: Stream, line: LineType, path: str, emitted: str | None = None, *, few: int = 0
+        self,
+        stream: Stream,
+        line: LineType,
+        path: str,
+        emitted: str | None = None,
+        *,
+        own: str | None = None,
+        few: int = 0,
     ) -> None:
-        self.emitted: list[Any] | None = None
+        self.emitted: Any = None
+        self._own = own
         self._moment = attrgetter(emitted) if emitted else None
         self._stream = stream
         self.few = few
@@ -121,14 +127,59 @@ class ColumnParser:
             return self._parsed(lines)
 
     def _parsed(self, lines: bytes) -> "pa.Table | None":
-        import pyarrow as pa
-
         count = count_lines(lines)
         if count < self.few or self._decoder is None or self._declared is None:
             return None
+        table = self._alike.parse(lines)
+        if table is not None:
+            self.emitted = self._alike.moments
+            return table
+        return self._parsed_by_line(lines, count, self._decoder, self._declared)
+
+    @cached_property
+    def _alike(self) -> "AlikeLines":
+        from etl_assets.model.json.alike import AlikeLines
+
+        if self._declared is None or self._decoder is None:
+            raise AssertionError("a stream without columns")
+        return AlikeLines(
+            self._declared, self._path, self._own, is_line=self._is_line, decode=self._of_document
+        )
+
+    def _is_line(self, line: bytes) -> bool:
+        if self._decoder is None:
+            return False
+        self._missing.begin(1)
+        try:
+            self._decoder.decode(line)
+        except (msgspec.MsgspecError, ValueError, RecursionError, IndexError):
+            return False
+        return not any(repeats(line))
+
+    def _of_document(
+        self, document: bytes, field: "pa.Field"
+    ) -> "pa.Array | pa.ChunkedArray | None":
+        """Return a column of a JSON array of its values, or None where it takes rows."""
+        type_ = field.type
+        kind: Any = msgspec.Raw if _is_open(type_) else _python_type(type_)
+        decoder = msgspec.json.Decoder(list[kind], float_hook=str.encode)
+        try:
+            return self._column(decoder.decode(document), field, [])
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+
+    def _parsed_by_line(
+        self,
+        lines: bytes,
+        count: int,
+        decoder: "msgspec.json.Decoder[Any]",
+        declared: "pa.Schema",
+    ) -> "pa.Table | None":
+        import pyarrow as pa
+
         self._missing.begin(count)
         try:
-            messages = self._decoder.decode_lines(lines)
+            messages = decoder.decode_lines(lines)
             records = list(map(self._record, messages))
         except (msgspec.MsgspecError, ValueError, RecursionError, IndexError):
             return None
@@ -139,7 +190,7 @@ class ColumnParser:
         arrays, fields = [], []
         nested: list[bytes] = []
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
-        for field, values in zip(self._declared, columns, strict=True):
+        for field, values in zip(declared, columns, strict=True):
             array = self._column(list(values), field, nested)
             if array is None:
                 return None
@@ -198,6 +249,7 @@ class ColumnParser:
             array = to_array(values, field.type, stream=self._stream.name, field=field.name)
         except (
             DataError,
+            ProtocolError,
             msgspec.MsgspecError,
             ValueError,
             OverflowError,
@@ -334,37 +386,14 @@ def _document(texts: list[bytes | None]) -> bytes:
 def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | None":
     """Return numbers, if all are exact as this type."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     sent = _utf8(texts)
-    is_decimal = pa.types.is_decimal(type_)
     try:
-        numbers = decimals_of_texts(sent, type_) if is_decimal else sent.cast(type_)
+        if pa.types.is_decimal(type_):
+            return decimals_of_texts(sent, type_)
+        return doubles_of(sent) if type_ == pa.float64() else None
     except pa.ArrowInvalid:
         return None
-    if is_decimal:
-        return numbers
-    bounds = pc.min_max(numbers).as_py()
-    if type_ != pa.float64() or not -EXACT_DOUBLE < bounds["min"] <= bounds["max"] < EXACT_DOUBLE:
-        return None
-    doubtful = sent.filter(pc.not_equal(numbers.cast(pa.string()), sent))
-    if len(doubtful) and not _are_exact_doubles(doubtful):
-        return None
-    return numbers
-
-
-def _are_exact_doubles(texts: "pa.StringArray") -> bool:
-    """Return whether each number is what a double holds, though Arrow writes the double otherwise.
-
-    Arrow writes an exponent where Python writes none, and the other way round.
-    """
-    import pyarrow.compute as pc
-
-    longest = pc.max(pc.binary_length(texts)).as_py()
-    has_exponent = pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py()
-    if longest <= _EXACT_DIGITS and not has_exponent:
-        return True
-    return all(type(exact_number(text)) is float for text in texts.to_pylist())
 
 
 def _json_column(texts: list[bytes | None], sent: bytes) -> "pa.Array":

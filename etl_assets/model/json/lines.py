@@ -70,6 +70,20 @@ exact_decoder = msgspec.json.Decoder(float_hook=exact_number)
 """Reads one JSON document exactly; unlike `exact_json`, it refuses NaN and other such words."""
 
 
+plain_decoder = msgspec.json.Decoder()
+"""Reads one JSON document; its numbers with a fraction are exact where none of them is long."""
+
+
+def decoded_exactly(document: bytes) -> Any:
+    """Return what `exact_decoder` reads; quicker, where no number is long.
+
+    Raises:
+        msgspec.MsgspecError: It is no JSON.
+    """
+    decoder = exact_decoder if _LONG_NUMBER.search(document) else plain_decoder
+    return decoder.decode(document)
+
+
 class LineDecoder(Generic[Message]):
     """Decodes chunks of lines into messages of one type.
 

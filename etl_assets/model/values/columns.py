@@ -352,8 +352,7 @@ class _Column:
         if t.is_timestamp(type_):
             return self._instants()
         if t.is_date(type_):
-            days = self.values if self.kinds == {date} else self.map(to_date)
-            return array_of(days, type_)
+            return self._dates(type_)
         if t.is_time(type_):
             return self._times(type_)
         if is_uuid(type_):
@@ -413,6 +412,14 @@ class _Column:
             return self._texts(to_text)
         return array_of(values, pa.timestamp("us", "UTC" if zones == {True} else None))
 
+    def _dates(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+        if self.kinds == {str}:
+            fast = _parse_dates(self.values)
+            if fast is not None:
+                return fast
+        days = self.values if self.kinds == {date} else self.map(to_date)
+        return array_of(days, type_)
+
     def _times(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
 
@@ -434,6 +441,23 @@ def _kinds_of(type_: "pa.DataType") -> set[type]:
 def _without_nan(numbers: list[Any]) -> list[Any]:
     """Return numbers with None in place of NaN, which is not equal to itself."""
     return [number if number == number else None for number in numbers]  # noqa: PLR0124 - see above
+
+
+def _parse_dates(texts: list[str | None]) -> "pa.Array | None":
+    import pyarrow as pa
+
+    try:
+        return dates_of(array_of(texts, pa.string()))
+    except UnicodeEncodeError:
+        return None
+
+
+def dates_of(texts: "pa.Array") -> "pa.Array | None":
+    """Return texts as dates; None where one is not just `YYYY-MM-DD`."""
+    import pyarrow as pa
+
+    dates = _cast_or_none(texts, pa.date32())
+    return None if dates is None or is_before_year_one(dates) else dates
 
 
 def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
