@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.model.batch import Batch, batches_of, frames_of
@@ -196,6 +196,8 @@ class StreamRead:
                 with messages_to(self._writer(heard)):
                     items = _call(source.load_data, arguments)
                 _raise(heard.refused)
+                if items is None and not self.as_tap:
+                    _refuse_nothing(self)
                 batches = self._cut(() if items is None else items, heard)
                 yield from _followed(source, self.stream, batches, bookmark)
         except EtlAssetsError:
@@ -371,6 +373,15 @@ def _followed(
 def _raise(errors: list[ConfigError]) -> None:
     if errors:
         raise errors[0]
+
+
+def _refuse_nothing(read: StreamRead) -> NoReturn:
+    """Raise the error of a `yield` that was forgotten: taken as no rows, it would empty a table."""
+    raise StreamReadError(
+        f"stream {read.stream.name!r}: `load_data` of {read.source_name!r} returned None.",
+        hint="Have it yield its rows, or return them; [] where there are none.",
+        stream=read.stream.name,
+    )
 
 
 def _start_date(source: Source) -> datetime | None:

@@ -80,7 +80,7 @@ class Answer:
         Raises:
             DataError: It is not what it should be; names the line.
         """
-        from etl_assets.sources.files.formats import tables
+        from etl_assets.sources.files.formats import pieces
         from etl_assets.sources.files.options import FileOptions, Reading
 
         wanted = FileOptions(**{"format": "csv", "compression": "none", **options})
@@ -88,10 +88,10 @@ class Answer:
             str(self), len(self.content), stream, wanted, lambda: io.BytesIO(self.content)
         )
         rows: list[dict[str, Any]] = []
-        for table in tables(reading):
-            refused = reading.refusals.taken()
-            if refused:
-                raise refused[min(refused)][0].error()
+        for piece in pieces(reading):
+            if piece.refused:
+                raise piece.refused[min(piece.refused)][0].error()
+            table = piece.table
             rows += table if isinstance(table, list) else table.to_pylist()
         return rows
 
