@@ -26,6 +26,7 @@ OF_THE_HARNESS = {"OPENBLAS_NUM_THREADS", "DAGSTER_HOME", "PYTHONPATH"}
 
 ASKED_BY_NAME = {
     ("assets/component/templates.py", "self.env_var_name"),  # {{ env.NAME }}
+    ("assets/component/templates.py", "name"),  # the same, inserted
     ("secrets/managers.py", "secret_name"),  # get_secret
     ("constants.py", "variable"),  # of `_says_yes`, which the module calls with its one
     ("connectors/process.py", "name"),  # of PASSED_ON

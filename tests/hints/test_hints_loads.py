@@ -436,3 +436,25 @@ def test_a_cut_read_of_many_streams(
     world.hint(hint, source=shop({"_limit": 1}), granularity="source")
     assert world.run(source=shop(query), granularity=granularity).success
     assert world.ids() == ([1, 2, 3] if query is None else [1])
+
+
+class Forgotten(Shop):
+    """A shop whose author has forgotten the `yield`, until it is set."""
+
+    returned: Any = None
+
+    def load_data(self, *args: Any, **kwargs: Any) -> Any:
+        return self.returned
+
+
+def test_a_forgotten_yield_empties_no_table(world: World) -> None:
+    assert world.run("countries").success
+    forgotten = Forgotten()
+    world.hint("`load_data` of 'shop' returned None", "countries", source=forgotten)
+    assert world.ids("shop.countries") == [1]
+    forgotten.returned = [[{"id": 2}]]
+    assert world.run("countries", source=forgotten).success
+    assert world.ids("shop.countries") == [2]
+    forgotten.returned = []
+    assert world.run("countries", source=forgotten).success
+    assert world.ids("shop.countries") == []

@@ -22,7 +22,7 @@ OTHERS = {
     "pip's": {"--ignore-requires-python"},
     "a Singer SDK tap's": {"batch_config"},
     "Singer's": {"tap_stream_id", "json_schema"},
-    "an argument's value": {"--log-level", "discard_row", "discard_value"},
+    "an argument's value": {"--log-level", "discard_row", "discard_value", "unix_ms"},
     "drivers'": {"ssl_disabled", "ssl_ca", "statement_timeout"},
     "DuckDB's": {"access_mode", "duckdb_settings"},
     "pandas'": {"drop", "rename_axis", "reset_index"},

@@ -211,7 +211,7 @@ class FileSource(Source):
                 if found is not None and progress:
                     done = progress.done(found, listed.files)
                     yield from batches.covered(_with_columns(done, columns))
-        except Exception:
+        except EtlAssetsError:
             yield from batches.rest()
             raise
         yield from batches.rest()
