@@ -221,14 +221,17 @@ class TestInputs:
         order = [one.step_key for one in result.get_step_success_events()]
         assert order == ["before", "shop__orders"]
 
-    def test_a_path_in_place_of_a_key_is_refused(self, warehouse: DuckDBDestination) -> None:
-        with pytest.raises(dg.DagsterInvalidDefinitionError, match="raw/orders"):
-            stream_assets(
-                Rows(name="shop"),
-                ["orders"],
-                destination=warehouse,
-                options={"orders": {"deps": ["raw/orders"]}},
-            )
+    def test_a_path_in_place_of_a_key_is_the_key_of_its_parts(
+        self, warehouse: DuckDBDestination
+    ) -> None:
+        (orders,) = stream_assets(
+            Rows(name="shop"),
+            ["orders"],
+            destination=warehouse,
+            options={"orders": {"deps": ["raw/orders"]}},
+        )
+        (spec,) = orders.specs
+        assert [one.asset_key for one in spec.deps] == [dg.AssetKey(["raw", "orders"])]
 
 
 LOADED = """
