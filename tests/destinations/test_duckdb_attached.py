@@ -29,8 +29,14 @@ with duckdb.connect(sys.argv[1]) as connection:
 
 @pytest.fixture(autouse=True)
 def attaches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the files that are attached; modules of other tests do not count."""
+    """Give the files that are attached; modules of other tests and pytest's threads do not count."""
     monkeypatch.setattr(attached, "sys", type("sys", (), {"modules": {}}))
+    before = set(threading.enumerate())
+
+    def is_only_thread() -> bool:
+        return all(one in before or isinstance(one, OwnThread) for one in threading.enumerate())
+
+    monkeypatch.setattr(attached, "is_only_thread", is_only_thread)
     found: list[str] = []
     attach = attached.attach
 

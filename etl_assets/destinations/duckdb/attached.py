@@ -94,13 +94,20 @@ def attach(path: str) -> "duckdb.DuckDBPyConnection | None":
 
 @contextmanager
 def detaching(connection: "duckdb.DuckDBPyConnection", path: str) -> Iterator[None]:
-    """Close the file at the end. After an exception the instance goes with it."""
+    """Close the file at the end. After an exception the instance goes with it.
+
+    What was committed is in the write-ahead log. Where it cannot be moved into the file now, as on
+    a full disk, whoever opens the file next does it, as when a connection is closed.
+    """
+    import duckdb
+
     is_detached = False
     try:
         yield
-        connection.execute("USE memory")
-        connection.execute(f"DETACH {_quoted(path)}")
-        is_detached = True
+        with suppress(duckdb.Error):
+            connection.execute("USE memory")
+            connection.execute(f"DETACH {_quoted(path)}")
+            is_detached = True
     finally:
         if not is_detached:
             discard()

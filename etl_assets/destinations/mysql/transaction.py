@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 KEY_INDEX = "_etl_assets_key"
 KEY_BYTES = 3072
-OWN_KEY_CHARACTERS = 150
-"""Of each text of our own tables' keys that an index holds; four of them fit into one."""
+OWN_KEY_CHARACTERS = 60
+"""Of each text of our own tables' keys that an index holds: four fit into one of any engine."""
 INDEX_WAIT = 2
 """So many seconds a load waits until no other one writes to our tables, to make their indexes."""
 WIDENED = "_etl_assets_widened"
