@@ -400,7 +400,7 @@ class TestWhatCannotBeEvaluated:
         query = "SELECT id FROM {table} -- is it's '?' {} %s :p0 :x ?\n WHERE email = '?%:x'"
         result = place.load([row(1, "?%:x"), row(2)], checks.sql(query, name="odd", gate=False))
         (one,) = result.checks
-        assert (one.description, one.failing_keys) == ("the query gives 1 row", [{"id": 1}])
+        assert (one.description, one.failing_keys) == ("the query returns 1 row", [{"id": 1}])
 
     @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
     def test_the_first_and_the_last_moment_there_are(self, place: Place, moment: str) -> None:

@@ -141,7 +141,7 @@ def test_the_first_partition_may_have_no_rows_that_would_tell_the_type(place: Pl
     result = sync(read, things.destination, partitions=days(2))
     assert result.partition_rows == {"2026-01-02": 0}
     if isinstance(place, BigQueryPlace):  # where a column of text stays one
-        with pytest.raises(DataError, match="Drop the table, and load its partitions anew"):
+        with pytest.raises(DataError, match="drop the table, and load its partitions anew"):
             things.load(days(1), [(1, at(TIMES[1], 1), "a")])
         return
     things.load(days(1), [(1, at(TIMES[1], 1), "a")])

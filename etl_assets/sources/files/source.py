@@ -196,6 +196,7 @@ class FileSource(Source):
             known = progress.bookmark(listed.files) if progress.moved else None
             yield Batch([], bookmark=_with_columns(known, columns), remark=_moves(progress))
         remarks: dict[str, str] = {}
+        told: set[str] = set()
         plain = frozen(stream)
         readings = [_reading(listed.place, found, plain, options, remarks) for found in left]
         failed = None
@@ -206,8 +207,9 @@ class FileSource(Source):
         read = zip(left, readings, strict=False)
         batches = FileBatches(listed.place, options)
         try:
-            for found, told in _read(batches, read, remarks):
-                yield from told
+            for found, new in _read(batches, read):
+                yield from new
+                yield from _untold(remarks, told)
                 if found is not None and progress:
                     done = progress.done(found, listed.files)
                     yield from batches.covered(_with_columns(done, columns))
@@ -215,6 +217,7 @@ class FileSource(Source):
             yield from batches.rest()
             raise
         yield from batches.rest()
+        yield from _untold(remarks, told)
         if failed:
             raise failed
 
@@ -430,13 +433,12 @@ def _by_stem(place: Place, pattern: str) -> dict[str, Listed]:
 
 
 def _read(
-    batches: FileBatches, files: Iterable[tuple[Found, Reading]], remarks: Mapping[str, str]
+    batches: FileBatches, files: Iterable[tuple[Found, Reading]]
 ) -> Iterator[tuple[Found | None, Iterable[Batch]]]:
     """Yield the batches of files, and each file that was read behind its own."""
-    told: set[str] = set()
     for found, reading in files:
         yield None, batches.of_file(found, reading)
-        yield found, [Batch([], remark=text) for text in _untold(remarks, told)]
+        yield found, ()
 
 
 def _inferred(
@@ -469,11 +471,11 @@ def _with_columns(
     return columns.remembered(bookmark)
 
 
-def _untold(remarks: Mapping[str, str], told: set[str]) -> list[str]:
+def _untold(remarks: Mapping[str, str], told: set[str]) -> list[Batch]:
     """Return the remarks that were not told yet, and take note that they are now."""
     new = [kind for kind in remarks if kind not in told]
     told.update(new)
-    return [remarks[kind] for kind in new]
+    return [Batch([], remark=remarks[kind]) for kind in new]
 
 
 def _reading(

@@ -54,7 +54,7 @@ class Address:
         if self.password is not None:
             login += f":{quote(self.password, safe=' +')}"
         port = "" if self.port is None else f":{self.port}"
-        said = "&".join(f"{quote_plus(k)}={quote_plus(v)}" for k, v in self.query.items())
+        said = "&".join(f"{quote_plus(k)}={quote_plus(v)}" for k, v in sorted(self.query.items()))
         at = f"{login}@" if login else ""
         return (
             f"{self.drivername}://{at}{self.host or ''}{port}/{self.database}"
