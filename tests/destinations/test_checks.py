@@ -397,7 +397,9 @@ class TestWhatCannotBeEvaluated:
         assert "the stream has no primary key" in result.checks[0].description
 
     def test_a_query_is_taken_as_it_is_written(self, place: Place) -> None:
-        query = "SELECT id FROM {table} -- is it's '?' {} %s :p0 :x ?\n WHERE email = '?%:x'"
+        words = "-- is it's '?' {} %s :p0 :x ?"
+        where = f"WHERE {place.email} = '?%:x'"
+        query = f"SELECT {place.id} FROM {{table}} {words}\n {where}"
         result = place.load([row(1, "?%:x"), row(2)], checks.sql(query, name="odd", gate=False))
         (one,) = result.checks
         assert (one.description, one.failing_keys) == ("the query returns 1 row", [{"id": 1}])
