@@ -105,7 +105,7 @@ def row(result: Measured) -> list[str]:
 
 
 def compared(result: Measured, candidate: str) -> str:
-    """Give a candidate's figure as the table shows it; in brackets that without the imports."""
+    """Return a candidate's figure as the table shows it; in brackets that without the imports."""
     shown = result.work.shown
     figures = result.peaks if shown == "memory" else result.figures
     text = _told(shown, figures[candidate], figures[BY_HAND])
@@ -116,7 +116,7 @@ def compared(result: Measured, candidate: str) -> str:
 
 
 def target(work: Work) -> str:
-    """Give what a work of ours is to stay below, as its figure is shown."""
+    """Return what a work of ours is to stay below, as its figure is shown."""
     text = "-" if work.target is None else _shown_as(work.shown, work.target)
     if work.target_without_imports is None:
         return text
@@ -154,7 +154,7 @@ def sizes_table(name: str, rounds: int, *, quick: bool) -> tuple[list[str], list
 
 
 def sizes_row(one: Measured, size: int, columns: int) -> list[str]:
-    """Give the cells of a work's row for one of its sizes."""
+    """Return the cells of a work's row for one of its sizes."""
     if one.skipped:
         return [f"{size:,}", f"skipped: {one.skipped}", *["-"] * (columns - 2)]
     others = [*one.work.beside, BY_HAND]

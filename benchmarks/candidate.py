@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _without(meter: ImportMeter) -> float:
-    """Give the CPU seconds so far without the imports."""
+    """Return the CPU seconds so far without the imports."""
     return cpu_seconds() - meter.seconds
 
 

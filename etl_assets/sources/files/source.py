@@ -1,6 +1,6 @@
 """Files of many formats, by path, glob or fsspec URL."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from os import PathLike
@@ -204,13 +204,12 @@ class FileSource(Source):
             readings, failed = _inferred(columns, readings)
             if columns.remark:
                 yield Batch([], remark=columns.remark)
-        read = zip(left, readings, strict=False)
         batches = FileBatches(listed.place, options)
         try:
-            for found, new in _read(batches, read):
-                yield from new
+            for found, reading in zip(left, readings, strict=False):
+                yield from batches.of_file(found, reading)
                 yield from _untold(remarks, told)
-                if found is not None and progress:
+                if progress:
                     done = progress.done(found, listed.files)
                     yield from batches.covered(_with_columns(done, columns))
         except EtlAssetsError:
@@ -430,15 +429,6 @@ def _by_stem(place: Place, pattern: str) -> dict[str, Listed]:
             )
         found[stem] = Listed(place, [file])
     return found
-
-
-def _read(
-    batches: FileBatches, files: Iterable[tuple[Found, Reading]]
-) -> Iterator[tuple[Found | None, Iterable[Batch]]]:
-    """Yield the batches of files, and each file that was read behind its own."""
-    for found, reading in files:
-        yield None, batches.of_file(found, reading)
-        yield found, ()
 
 
 def _inferred(

@@ -92,7 +92,7 @@ class ParentBookmarks:
         return OwnBookmark(key, self._known.get(key), self._stream, self._field)
 
     def end(self, own: OwnBookmark) -> None:
-        """Take note that a parent is read.
+        """Called when a parent has been read.
 
         Raises:
             SourceError: There are too many.
