@@ -218,6 +218,8 @@ def test_a_ledger_of_an_earlier_version_gets_its_indexes_when_nobody_writes_to_i
             other.execute(f"LOCK TABLE {own}._etl_assets_loads IN ROW EXCLUSIVE MODE")
             sync(read, into, strategy="append", start=resolve_start(read, into))
             assert _indexes(own) == set()
+        # Whoever else makes such indexes in this server holds the same lock.
+        monkeypatch.setattr(transaction, "INDEX_WAIT", "60s")
         sync(read, into, strategy="append", start=resolve_start(read, into))
         assert _indexes(own) == set(OF_LOADS)
 

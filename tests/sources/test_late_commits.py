@@ -1,5 +1,6 @@
 """Rows of a transaction that began before a read and commits after it: PostgreSQL tells, and the bookmark waits."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,8 +22,8 @@ from etl_assets.sources.sql.postgres import late
 from etl_assets.sync import sync
 from etl_assets.sync_source import sync_source
 from etl_assets.testing.fakes import MemoryDestination
+from tests import servers
 from tests.pairs.places import destination
-from tests.servers import postgres_server
 from tests.sources.sql_databases import POSTGRES, Database, database
 
 MERGED = Stream("orders", primary_key=["id"], replication_key="at")
@@ -42,7 +43,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def made(kind: str) -> Iterator[Database]:
     # A database of its own: the transactions of other tests would be waited for, too.
     name = f"t_{uuid.uuid4().hex[:12]}"
-    postgres_server().execute(f"CREATE DATABASE {name}")
+    servers.postgres_server().execute(f"CREATE DATABASE {name}")
     url = sa.make_url(POSTGRES).set(database=name)
     opened = Database(
         "postgresql",
@@ -54,7 +55,7 @@ def made(kind: str) -> Iterator[Database]:
         opened.run(*(text.format(type=kind, now="now()") for text in TABLE))
         yield opened
     finally:
-        postgres_server().execute(f"DROP DATABASE {name} WITH (FORCE)")
+        servers.postgres_server().execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])
@@ -66,6 +67,16 @@ def into(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseDes
 def connect(made: Database) -> "psycopg.Connection[Any]":
     """Open a session beside the one that reads, in the database's own schema."""
     return psycopg.connect(made.url.replace("postgresql+psycopg://", "postgresql://"))
+
+
+def wait_until_alone(made: Database) -> None:
+    """Return when the server has ended the sessions that were closed: it does so a little later."""
+    name = sa.make_url(made.url).database
+    others = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}'"
+    deadline = time.monotonic() + 30
+    while servers.query(others):  # Asked from another database.
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def synced(made: Database, into: Any, stream: Stream, **options: Any) -> SyncResult:
@@ -206,6 +217,7 @@ class TestOfInstants:
             assert "may not see other sessions' transactions" in caplog.text
             assert "Set `lag`" in caplog.text
             caplog.clear()
+            wait_until_alone(made)
             synced(restricted, into, APPENDED)
             assert ids(into) == [1, 2, 3, 4, 5]
             assert not caplog.records
