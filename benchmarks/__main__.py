@@ -84,7 +84,7 @@ def main() -> int:
 
 
 def row(result: Measured) -> list[str]:
-    """Give the cells of a work's row."""
+    """Return the cells of a work's row."""
     work = result.work
     figures = result.peaks if work.shown == "memory" else result.figures
     if result.skipped:
@@ -179,7 +179,7 @@ def findings(results: list[Measured]) -> list[str]:
 
 
 def machine(beside: list[str]) -> str:
-    """Give the date, the machine and the versions, those of the peers that take part too."""
+    """Return the date, the machine and the versions, those of the peers that take part too."""
     model, memory = platform.processor() or "unknown", 0.0
     with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
         model = next(

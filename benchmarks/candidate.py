@@ -47,7 +47,7 @@ def _without(meter: ImportMeter) -> float:
 
 
 def cpu_seconds() -> float:
-    """Give the CPU seconds of this process, all its threads, and its children that have ended."""
+    """Return the CPU seconds of this process, all its threads, and its children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 

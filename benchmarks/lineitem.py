@@ -39,7 +39,7 @@ CHECK = (
 
 
 def declared(type_of: dict[str, str] = COLUMNS) -> str:
-    """Give the columns as a table is declared."""
+    """Return the columns as a table is declared."""
     return ", ".join(f"{name} {type_}" for name, type_ in type_of.items())
 
 

@@ -65,12 +65,12 @@ QUIET = {
 
 
 def python(peer: str) -> Path:
-    """Give the Python of a peer's environment."""
+    """Return the Python of a peer's environment."""
     return HOME / peer / "bin" / "python"
 
 
 def program(peer: str, name: str) -> str:
-    """Give a program that a peer's environment has, or that one of its packages ships."""
+    """Return a program that a peer's environment has, or that one of its packages ships."""
     found = [
         HOME / peer / "bin" / name,
         *(HOME / peer).glob(f"lib/python*/site-packages/*/bin/{name}"),
@@ -79,7 +79,7 @@ def program(peer: str, name: str) -> str:
 
 
 def environment(peer: str) -> dict[str, str]:
-    """Give the variables that a peer needs: a home of its own, where its DuckDB finds what it would download."""
+    """Return the variables that a peer needs: a home of its own, where its DuckDB finds what it would download."""
     home = HOME / peer / "home"
     return {
         "HOME": str(home),
@@ -95,7 +95,7 @@ def there(peer: str) -> bool:
 
 
 def versions(peer: str) -> str:
-    """Give a peer's version and that of its DuckDB."""
+    """Return a peer's version and that of its DuckDB."""
     found: dict[str, str] = json.loads((HOME / peer / "made.json").read_text(encoding="utf-8"))
     own, *others = {**PEERS, **CONNECTORS}[peer].shown
     beside = ", ".join(

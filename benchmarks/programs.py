@@ -10,7 +10,7 @@ from benchmarks.peers import program
 
 
 def started(command: list[str], **variables: str) -> Callable[[], Any]:
-    """Give what runs a program; it raises with what the program said if it fails."""
+    """Return what runs a program; it raises with what the program said if it fails."""
 
     def run() -> None:
         done = subprocess.run(
@@ -27,7 +27,7 @@ def started(command: list[str], **variables: str) -> Callable[[], Any]:
 
 
 def ingestr(source: str, table: str, into: str, loaded: str, *options: str) -> Callable[[], Any]:
-    """Give what has ingestr load a table; without options it replaces it."""
+    """Return what has ingestr load a table; without options it replaces it."""
     command = [
         program("ingestr", "ingestr"),
         "ingest",
@@ -43,7 +43,7 @@ def ingestr(source: str, table: str, into: str, loaded: str, *options: str) -> C
 
 
 def sling(source: str, table: str, into: str, loaded: str, *options: str) -> Callable[[], Any]:
-    """Give what has Sling load a table; without options it replaces it."""
+    """Return what has Sling load a table; without options it replaces it."""
     command = [
         program("sling", "sling-linux-amd64"),
         "run",
@@ -64,5 +64,5 @@ def sling(source: str, table: str, into: str, loaded: str, *options: str) -> Cal
 
 
 def duckdb_file(folder: Path, candidate: str) -> str:
-    """Give the address of a candidate's DuckDB file."""
+    """Return the address of a candidate's DuckDB file."""
     return f"duckdb://{folder / f'{candidate}.duckdb'}"

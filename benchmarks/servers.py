@@ -23,7 +23,7 @@ DATABASE = "ETL_ASSETS_BENCH_DATABASE"
 
 
 def url(server: str) -> str:
-    """Give the address of the benchmarks' database."""
+    """Return the address of the benchmarks' database."""
     scheme, rest = URLS[server].replace("+psycopg", "").split("://", 1)
     return f"{scheme}://{rest.split('/', 1)[0]}/{os.environ[DATABASE]}"
 
@@ -118,7 +118,7 @@ def emptied(server: str) -> None:
 
 @cache
 def process(server: str) -> int | None:
-    """Give the server's process, or None where it runs on another machine."""
+    """Return the server's process, or None where it runs on another machine."""
     if server == MARIADB:
         for path in Path("/proc").glob("[0-9]*/comm"):
             with suppress(OSError):

@@ -67,20 +67,20 @@ class Watch(threading.Thread):
 
 
 def cpu(pid: int) -> float:
-    """Give the CPU seconds of a process so far, ended threads included."""
+    """Return the CPU seconds of a process so far, ended threads included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return sum(int(field) for field in fields[11:13]) / TICKS
 
 
 def resident(pid: int) -> int:
-    """Give the bytes that a process holds; 0 if it has ended."""
+    """Return the bytes that a process holds; 0 if it has ended."""
     with suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     return 0
 
 
 def children(pid: int) -> list[int]:
-    """Give the processes that a process has started and that have not ended."""
+    """Return the processes that a process has started and that have not ended."""
     found: list[int] = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
@@ -89,5 +89,5 @@ def children(pid: int) -> list[int]:
 
 
 def tree(pid: int) -> list[int]:
-    """Give a process and all that descend from it."""
+    """Return a process and all that descend from it."""
     return [pid, *(one for child in children(pid) for one in tree(child))]

@@ -29,7 +29,7 @@ class Loaded(Protocol):
         """Answer a query over the table `t`."""
 
     def types(self) -> dict[str, str]:
-        """Give the type of each column, by its name."""
+        """Return the type of each column, by its name."""
 
 
 Candidate = Callable[[Path, Any], Callable[[], Any]]
@@ -83,7 +83,7 @@ class InPostgres:
 
 
 def schema(candidate: str) -> str:
-    """Give the schema in PostgreSQL that a candidate loads."""
+    """Return the schema in PostgreSQL that a candidate loads."""
     return f"into_{candidate.replace(' ', '_').replace('-', '_')}"
 
 
@@ -142,7 +142,7 @@ class Work:
 
 
 def table(rows: int, first: int = 0) -> "pa.Table":
-    """Give rows of eight columns, the same at each call."""
+    """Return rows of eight columns, the same at each call."""
     import pyarrow as pa
 
     chance = random.Random(first)
@@ -179,14 +179,14 @@ def batches(folder: Path) -> "list[pa.Table]":
 
 
 def fresh(folder: Path, candidate: str) -> str:
-    """Give the path of a candidate's DuckDB file, which is not there yet."""
+    """Return the path of a candidate's DuckDB file, which is not there yet."""
     path = folder / f"{candidate}.duckdb"
     path.unlink(missing_ok=True)
     return str(path)
 
 
 def again(folder: Path, candidate: str) -> str:
-    """Give the path of a candidate's DuckDB file, as it was after `before`."""
+    """Return the path of a candidate's DuckDB file, as it was after `before`."""
     shutil.copy(folder / f"{candidate}.before", folder / f"{candidate}.duckdb")
     return str(folder / f"{candidate}.duckdb")
 
@@ -208,7 +208,7 @@ def load_by_hand(file: str, given: "list[pa.Table]") -> None:
 
 
 def dlt_pipeline(folder: Path, file: str) -> Any:
-    """Give a pipeline of dlt into a DuckDB file; its working directory is beside it."""
+    """Return a pipeline of dlt into a DuckDB file; its working directory is beside it."""
     import dlt
 
     return dlt.pipeline(
@@ -220,13 +220,13 @@ def dlt_pipeline(folder: Path, file: str) -> Any:
 
 
 def fresh_dlt(folder: Path) -> Any:
-    """Give a pipeline of dlt that has not run yet."""
+    """Return a pipeline of dlt that has not run yet."""
     shutil.rmtree(folder / "dlt-pipelines", ignore_errors=True)
     return dlt_pipeline(folder, fresh(folder, "dlt"))
 
 
 def dlt_into_postgres(folder: Path, *, new: bool = True) -> Any:
-    """Give a pipeline of dlt into its schema in PostgreSQL."""
+    """Return a pipeline of dlt into its schema in PostgreSQL."""
     import dlt
 
     if new:

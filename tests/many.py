@@ -96,7 +96,7 @@ def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def numbers(path: Path, stream: str) -> list[int]:
-    """Give the `n` of the rows of a table; none if there is no table, or one without rows ever."""
+    """Return the `n` of the rows of a table; none if there is no table, or one without rows ever."""
     there = query(
         path, f"SELECT 1 FROM duckdb_columns() WHERE table_name = '{stream}' AND column_name = 'n'"
     )
@@ -104,6 +104,6 @@ def numbers(path: Path, stream: str) -> list[int]:
 
 
 def state(path: Path, stream: str = "") -> Any:
-    """Give the stored state of a stream, or of the whole source; None where there is no row."""
+    """Return the stored state of a stream, or of the whole source; None where there is no row."""
     found = {one.stream: one.bookmark for one in DuckDBDestination(str(path)).states()}
     return found.get(stream)

@@ -21,7 +21,7 @@ def leave_the_rest_to_full(items: Iterable[pytest.Item]) -> None:
 
 
 def _again(combinations: Sequence[pytest.Function]) -> Iterable[pytest.Function]:
-    """Give all but each case with the first place, and with one of the other places in turn."""
+    """Yield all but each case with the first place, and with one of the other places in turn."""
     mark = combinations[0].get_closest_marker(MARK)
     assert mark is not None
     (by,) = mark.args

@@ -28,7 +28,7 @@ def missing(told: str) -> NoReturn:
 
 @cache
 def postgres() -> "psycopg.Connection | str":
-    """Give a connection that every test of this process may use, or why there is none."""
+    """Return a connection that every test of this process may use, or why there is none."""
     url = POSTGRES.replace("postgresql+psycopg://", "postgresql://")
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
@@ -39,14 +39,14 @@ def postgres() -> "psycopg.Connection | str":
 
 
 def postgres_server() -> psycopg.Connection:
-    """Give a connection to the server; skips the test where it is missing, or fails it where servers are required."""
+    """Return a connection to the server; skips the test where it is missing, or fails it where servers are required."""
     found = postgres()
     return missing(found) if isinstance(found, str) else found
 
 
 @contextmanager
 def postgres_schema() -> Iterator[str]:
-    """Give the name of a schema that is not there yet; it and `<name>_state` are dropped at the end."""
+    """Yield the name of a schema that is not there yet; it and `<name>_state` are dropped at the end."""
     server = postgres_server()
     name = f"t_{uuid.uuid4().hex[:12]}"
     try:
@@ -69,7 +69,7 @@ def mysql_connect(**options: Any) -> "pymysql.connections.Connection[Any]":
 
 @cache
 def mysql() -> "pymysql.connections.Connection[Any] | str":
-    """Give a connection that every test of this process may use, or why there is none."""
+    """Return a connection that every test of this process may use, or why there is none."""
     try:
         return mysql_connect()
     except pymysql.Error as error:
@@ -78,7 +78,7 @@ def mysql() -> "pymysql.connections.Connection[Any] | str":
 
 @contextmanager
 def mysql_schema() -> Iterator[str]:
-    """Give the name of a database of a test; it is made, and dropped at the end."""
+    """Yield the name of a database of a test; it is made, and dropped at the end."""
     server = mysql()
     if isinstance(server, str):
         missing(server)

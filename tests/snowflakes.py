@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def fake_snowflake() -> Iterator[Mapping[str, Any]]:
-    """Give the arguments by which the connector reaches it."""
+    """Yield the arguments by which the connector reaches it."""
     import uvicorn
 
     pytest.importorskip("fakesnow", reason="its versions go with those of DuckDB")

@@ -14,7 +14,7 @@ DAYS = [f"2026-01-{day:02d}" for day in range(1, 9)]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the folder of a project whose visits were loaded by day, and whose customers were not."""
+    """Return the folder of a project whose visits were loaded by day, and whose customers were not."""
     monkeypatch.chdir(tmp_path)
     project(tmp_path, NAMED)
     load(tmp_path, CUSTOMERS)

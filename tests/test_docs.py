@@ -68,7 +68,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def prose(text: str) -> str:
-    """Give a page without its fenced blocks."""
+    """Return a page without its fenced blocks."""
     return _FENCE.sub("", text)
 
 
@@ -80,7 +80,7 @@ def python_blocks(page: Path) -> list[Block]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty folder as the working directory, with nothing of ours in the environment."""
+    """Return an empty folder as the working directory, with nothing of ours in the environment."""
     for variable in [one for one in os.environ if one.startswith(("ETL_ASSETS_", "SHOP_", "CRM_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
@@ -228,7 +228,7 @@ def test_each_folder_says_what_lives_there() -> None:
 
 
 def slug(title: str) -> str:
-    """Give a heading's anchor, as GitHub makes it."""
+    """Return a heading's anchor, as GitHub makes it."""
     text = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", title).strip().lower()
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
@@ -310,7 +310,7 @@ def test_every_option_is_mentioned_on_its_page(page: str, names: Iterable[str]) 
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Give every `etl-assets ...` that a page shows, in a block or inline."""
+    """Yield every `etl-assets ...` that a page shows, in a block or inline."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         shell = [
@@ -375,7 +375,7 @@ REFUSED = "refused"
 
 
 def rows_of(kind: str) -> Iterator[list[str]]:
-    """Give the cells of the tables under `<!-- kind -->` in values.md, without their heads."""
+    """Yield the cells of the tables under `<!-- kind -->` in values.md, without their heads."""
     lines = (DOCS / "values.md").read_text(encoding="utf-8").splitlines()
     inside, skip = False, 0
     for before, line in pairwise(lines):
@@ -389,7 +389,7 @@ def rows_of(kind: str) -> Iterator[list[str]]:
 
 
 def values_in(cell: str) -> list[Any]:
-    """Give the values that a cell shows as Python."""
+    """Return the values that a cell shows as Python."""
     code = cell.strip("`")
     return list(eval(f"[{code}]", dict(VALUES))) if code else []  # noqa: S307 - our own page
 

@@ -16,13 +16,13 @@ _ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<cells>.+) \|$", re.MULTILINE)
 
 
 def classes() -> dict[str, type[BaseException]]:
-    """Give every class that `etl_assets.exceptions` offers, by its own name."""
+    """Return every class that `etl_assets.exceptions` offers, by its own name."""
     found = [getattr(exceptions, name) for name in exceptions.__all__]
     return {one.__name__: one for one in found if isinstance(one, type)}
 
 
 def rows() -> dict[str, list[str]]:
-    """Give the cells beside each name of an error or warning in the page's tables."""
+    """Return the cells beside each name of an error or warning in the page's tables."""
     text = PAGE.read_text(encoding="utf-8")
     named = [(row["name"], row["cells"].split(" | ")) for row in _ROW.finditer(text)]
     return {name: cells for name, cells in named if name[0].isupper()}

@@ -194,7 +194,7 @@ def machine_path(path: str, text: str) -> Iterator[str]:
 
 
 def _imported(text: str) -> Iterator[tuple[int, str]]:
-    """Give the line and the dotted name of everything that is imported from elsewhere."""
+    """Yield the line and the dotted name of everything that is imported from elsewhere."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -242,7 +242,7 @@ def _imports(node: ast.ImportFrom, name: str) -> bool:
 
 
 def _files() -> list[str]:
-    """Give what is committed, or would be by `git add`, from the root."""
+    """Return what is committed, or would be by `git add`, from the root."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     try:
         listed = subprocess.run(

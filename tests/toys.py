@@ -39,6 +39,6 @@ class Rows(Source):
 
 
 def read(rows: Sequence[Any], stream: Stream, **options: Any) -> StreamRead:
-    """Give a read of these rows."""
+    """Return a read of these rows."""
     cut = {key: options.pop(key) for key in ("limit", "query") if key in options}
     return StreamRead(Rows(rows, **options), stream, **cut)

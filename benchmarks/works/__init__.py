@@ -7,11 +7,11 @@ from benchmarks.work import Work
 
 
 def names() -> list[str]:
-    """Give the names of all works."""
+    """Return the names of all works."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def work(name: str) -> Work:
-    """Give a work by its name."""
+    """Return a work by its name."""
     found: Work = importlib.import_module(f"{__name__}.{name}").WORK
     return found

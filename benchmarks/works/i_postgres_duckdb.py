@@ -32,7 +32,7 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def dlt_table(server: str, schema: str | None, **options: Any) -> Any:
-    """Give the table as a source of dlt, with its fastest backend that holds a batch at a time."""
+    """Return the table as a source of dlt, with its fastest backend that holds a batch at a time."""
     from dlt.sources.sql_database import sql_table
 
     driver = {servers.POSTGRES: "postgresql+psycopg", servers.MARIADB: "mysql+pymysql"}[server]

@@ -79,7 +79,7 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def target(folder: Path, command: list[str], config: dict[str, Any]) -> Callable[[], Any]:
-    """Give what runs a Singer target on the messages."""
+    """Return what runs a Singer target on the messages."""
     import subprocess
 
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

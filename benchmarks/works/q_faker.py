@@ -53,7 +53,7 @@ class InCache(InDuckDB):
 
 
 def connector() -> str:
-    """Give the program that all start."""
+    """Return the program that all start."""
     return peers.program("source-faker", "source-faker")
 
 

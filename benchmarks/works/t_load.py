@@ -96,7 +96,7 @@ CANDIDATES = {BARE: bare, BY_HAND: by_hand, OURS: ours}
 
 
 def serialize(candidate: str) -> Callable[[Path], None]:
-    """Give what writes down how many bytes a code server would send of its definitions."""
+    """Return what writes down how many bytes a code server would send of its definitions."""
 
     def write(folder: Path) -> None:
         from dagster._core.remote_representation.external_data import RepositorySnap

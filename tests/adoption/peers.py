@@ -30,7 +30,7 @@ PYAIRBYTE = ("airbyte==0.71.3",)
 
 
 def peer(name: str, requirements: Iterable[str]) -> Path:
-    """Give the programs of a tool; where it cannot be installed, the test is skipped, unless services are required."""
+    """Return the programs of a tool; where it cannot be installed, the test is skipped, unless services are required."""
     folder = WHERE / name
     mark, wanted = folder / ".made", "\n".join(requirements)
     if not mark.is_file() or mark.read_text() != wanted:

@@ -24,7 +24,7 @@ KEYED = {"replication_key": "at", "replication_key_value": "2026-01-02"}
 
 
 def said(state: PeerState) -> dict[str, Any]:
-    """Give the bookmark of each stream, or why there is none."""
+    """Return the bookmark of each stream, or why there is none."""
     return {str(one): one.bookmark or one.why_not for one in state.streams}
 
 

@@ -704,7 +704,7 @@ PyAirbyte's public names and what they do here. [In scripts and notebooks](scrip
 
 
 def page() -> str:
-    """Give `docs/pyairbyte.md`."""
+    """Return `docs/pyairbyte.md`."""
     lines = [
         INTRODUCTION,
         "| Import from `etl_assets` | Names | What they do here |",

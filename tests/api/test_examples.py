@@ -33,7 +33,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def faker() -> ConnectorSource:
-    """Give an installed `source-faker`; where it cannot be installed, the test is skipped, unless that is required."""
+    """Return an installed `source-faker`; where it cannot be installed, the test is skipped, unless that is required."""
     source = ab.get_source("source-faker", {}, install_root=WHERE)
     try:
         source.install()

@@ -41,7 +41,7 @@ HEAVY = ("pandas", "pyarrow", "duckdb", "sqlalchemy", "rich", "IPython", "dagste
 
 
 def found(path: str) -> Any:
-    """Give what a dotted path below `etl_assets` stands for: a module, then attributes."""
+    """Return what a dotted path below `etl_assets` stands for: a module, then attributes."""
     parts = path.split(".")
     for cut in range(len(parts), -1, -1):
         try:

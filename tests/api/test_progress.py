@@ -40,7 +40,7 @@ def nobody_names_a_style(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[InteractiveShell]:
-    """Give IPython's shell as a notebook's kernel has it: without a terminal."""
+    """Yield IPython's shell as a notebook's kernel has it: without a terminal."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setattr(
         sys, "ps1", "", raising=False

@@ -58,7 +58,7 @@ class Shop(Source):
         return {stream: self._has_more(stream, bookmark) for stream, bookmark in bookmarks.items()}
 
     def after(self, stream: Stream, bookmark: Bookmark | None) -> Rows:
-        """Give the rows at and after a bookmark."""
+        """Return the rows at and after a bookmark."""
         rows = self.rows.get(stream.name, [])
         if not stream.cursor:
             return list(rows)
@@ -76,7 +76,7 @@ class Shop(Source):
 
 
 def person(number: int, name: str = "Ada") -> dict[str, Any]:
-    """Give a row of `customers` or `orders`."""
+    """Return a row of `customers` or `orders`."""
     return {
         "id": number,
         "name": f"{name} {number}",
@@ -85,12 +85,12 @@ def person(number: int, name: str = "Ada") -> dict[str, Any]:
 
 
 def people(count: int) -> Rows:
-    """Give rows 1 to `count`."""
+    """Return rows 1 to `count`."""
     return [person(number) for number in range(1, count + 1)]
 
 
 def broken(message: str = "the shop is on fire") -> SourceError:
-    """Give an error that is not retried."""
+    """Return an error that is not retried."""
     return SourceError(message, hint="Call the fire brigade.")
 
 
@@ -127,7 +127,7 @@ def run(
 
 
 def event(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
-    """Give the metadata of the newest materialization."""
+    """Return the metadata of the newest materialization."""
     entry = instance.get_latest_materialization_event(dg.AssetKey.from_user_string(name))
     assert entry is not None
     assert entry.asset_materialization is not None
@@ -135,20 +135,20 @@ def event(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
 
 
 def failure(result: dg.ExecuteInProcessResult) -> dg.DagsterEvent:
-    """Give the only failed step's event."""
+    """Return the only failed step's event."""
     (failed,) = [one for one in result.all_events if one.is_step_failure]
     return failed
 
 
 def failure_text(result: dg.ExecuteInProcessResult) -> str:
-    """Give what the only failed step says."""
+    """Return what the only failed step says."""
     data = failure(result).step_failure_data
     assert data.user_failure_data is not None
     return str(data.user_failure_data.description)
 
 
 def logged(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> str:
-    """Give all that a run logged."""
+    """Return all that a run logged."""
     return "\n".join(
         record.event_log_entry.user_message
         for record in instance.get_records_for_run(result.run_id).records

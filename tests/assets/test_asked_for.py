@@ -36,7 +36,7 @@ BASKET = {"id": 1, "total": 2.5, "items": [{"sku": "a", "n": 2}, {"sku": "b", "n
 
 
 def typed(*rows: dict[str, Any]) -> Shop:
-    """Give a shop whose orders have a declared schema."""
+    """Return a shop whose orders have a declared schema."""
     dated = [{**row, "updated_at": "2026-01-01T00:00:00Z"} for row in rows]
     return Shop({"orders": dated}, streams=[TYPED])
 

@@ -48,7 +48,7 @@ class Counting(Shop):
 
 
 def found(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
-    """Give what Dagster was told of each check."""
+    """Return what Dagster was told of each check."""
     return {
         f"{one.asset_key.path[-1]}:{one.check_name}": one.passed
         for one in result.get_asset_check_evaluations()
@@ -56,14 +56,14 @@ def found(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 
 
 def materialized(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Give the assets of which a run has a materialization."""
+    """Return the assets of which a run has a materialization."""
     return sorted(
         one.asset_key.path[-1] for one in result.get_asset_materialization_events() if one.asset_key
     )
 
 
 def orders(shop: Shop, warehouse: Any, *wanted: Any, **options: Any) -> list[dg.AssetsDefinition]:
-    """Give the asset of the orders with checks."""
+    """Return the asset of the orders with checks."""
     return stream_assets(
         shop,
         ["orders"],

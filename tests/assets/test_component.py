@@ -69,7 +69,7 @@ def upstream(defs: dg.Definitions) -> list[str]:
 
 
 def in_progress(key: str) -> dg.DagsterRun:
-    """Give a run that is materializing an asset."""
+    """Return a run that is materializing an asset."""
     return dg.DagsterRun(
         job_name="other",
         run_id=str(uuid4()),
@@ -475,7 +475,7 @@ def test_a_project_is_not_written_over(
 
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a project without a component; its shop is where `SHOP_PATH` says."""
+    """Return a project without a component; its shop is where `SHOP_PATH` says."""
     monkeypatch.chdir(tmp_path)
     assert main(["init", "demo"]) == 0
     project = tmp_path / "demo"

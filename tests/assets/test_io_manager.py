@@ -32,7 +32,7 @@ def io(warehouse: DuckDBDestination) -> Io:
 
 
 def returning(value: Any, **options: Any) -> dg.AssetsDefinition:
-    """Give an asset `marts/daily` that returns a value."""
+    """Return an asset `marts/daily` that returns a value."""
 
     def daily():  # type: ignore[no-untyped-def] # noqa: ANN202 - no annotation: Dagster would read it
         return value
@@ -232,7 +232,7 @@ def load(
     instance: dg.DagsterInstance,
     **options: Any,
 ) -> Any:
-    """Give what a downstream asset with this annotation is handed."""
+    """Return what a downstream asset with this annotation is handed."""
     seen: list[Any] = []
 
     def after(daily):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - annotated below

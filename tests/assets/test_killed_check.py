@@ -25,7 +25,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def load(folder: Path, place: str, rows: int, how: str) -> int:
-    """Give the exit status of a process that loads."""
+    """Return the exit status of a process that loads."""
     script = [sys.executable, str(ROOT / "tests/assets/killed_check.py")]
     done = subprocess.run(
         [*script, str(folder), place, str(rows), how],
@@ -37,7 +37,7 @@ def load(folder: Path, place: str, rows: int, how: str) -> int:
 
 
 def stored(folder: Path, place: str) -> tuple[int, str]:
-    """Give the rows of the table, and the load id of its state row."""
+    """Return the rows of the table, and the load id of its state row."""
     database = warehouse(folder, place)
     (state,) = database.states()
     return database.count(state.table), state.load_id

@@ -42,7 +42,7 @@ class Alike(Source):
 
 
 def tables(warehouse: DatabaseDestination) -> dict[str, list[str]]:
-    """Give the streams whose rows are in each table of ours, by the table."""
+    """Return the streams whose rows are in each table of ours, by the table."""
     with warehouse.transaction() as tx:
         found = {
             state.table.name: sorted(set(tx.read(state.table, ["of"]).column("of").to_pylist()))

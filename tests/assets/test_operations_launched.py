@@ -46,11 +46,11 @@ class Operated(Project):
             held.unlink(missing_ok=True)
 
     def reading(self) -> list[str]:
-        """Give the reads that go on."""
+        """Return the reads that go on."""
         return sorted(one.name for one in (self.folder / "reading").glob("*"))
 
     def tables(self) -> list[str]:
-        """Give what there is of tables and staging beside the databases of source and instance."""
+        """Return what there is of tables and staging beside the databases of source and instance."""
         return sorted(one.name for one in self.folder.rglob("*.arrow*"))
 
 

@@ -51,7 +51,7 @@ def tick(
 
 
 def events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
-    """Give the events of a run that have a summary."""
+    """Return the events of a run that have a summary."""
     found = [one.dagster_event for one in instance.all_logs(run_id)]
     return [one for one in found if one and "loaded (" in str(one.message) and one.is_engine_event]
 

@@ -21,7 +21,7 @@ def assets(shop: Shop, warehouse: Any, *streams: str, **options: Any) -> list[dg
 
 @pytest.fixture
 def loaded(shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance) -> Shop:
-    """Give the shop whose five orders are in the warehouse."""
+    """Return the shop whose five orders are in the warehouse."""
     assert run(assets(shop, warehouse), instance).success
     return shop
 

@@ -65,7 +65,7 @@ def slow(clock: Clock) -> Slow:
 
 
 def seconds(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    """Give the seconds of each materialization."""
+    """Return the seconds of each materialization."""
     return {
         one.asset_key.path[-1]: one.step_materialization_data.materialization.metadata[
             "etl_assets/duration_seconds"

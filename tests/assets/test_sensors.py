@@ -47,7 +47,7 @@ class Project:
         self.defs = dg.Definitions(assets=self.assets, sensors=[self.sensor])
 
     def evaluate(self, later: float = 0.0) -> tuple[list[str], dict[str, str]]:
-        """Give the keys that would be launched now, or some seconds later, and why the others would not."""
+        """Return the keys that would be launched now, or some seconds later, and why the others would not."""
         polled = Polled(
             self.shop, {CUSTOMERS: self.shop.streams[0], ORDERS: self.shop.streams[1]}, 1800, 10
         )
@@ -358,7 +358,7 @@ class TestSchedule:
     def tick(
         project: Project, schedule: dg.ScheduleDefinition, assets: Any = None
     ) -> tuple[list[dg.RunRequest], str | None]:
-        """Give the runs that a tick launches, or why it launches none."""
+        """Return the runs that a tick launches, or why it launches none."""
         defs = dg.Definitions(assets=assets or project.assets, schedules=[schedule])
         context = dg.build_schedule_context(
             instance=project.instance,

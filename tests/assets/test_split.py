@@ -90,7 +90,7 @@ class World:
         return self.warehouse.table_for("shop", ORDERS)
 
     def loaded(self) -> list[tuple[Any, ...]]:
-        """Give the table's rows by key; none where there is no table."""
+        """Return the table's rows by key; none where there is no table."""
         with self.warehouse.transaction() as tx:
             if "id" not in tx.type_names(
                 self.table
@@ -100,14 +100,14 @@ class World:
         return sorted(tuple(row.values()) for row in found)
 
     def given(self) -> list[tuple[Any, ...]]:
-        """Give the source's rows by key."""
+        """Return the source's rows by key."""
         with self.shop.engine.connect() as connection:
             return [
                 tuple(row) for row in connection.exec_driver_sql("SELECT * FROM orders ORDER BY id")
             ]
 
     def left(self) -> list[str]:
-        """Give the names of the staging tables that are there, and what else is known of ranges."""
+        """Return the names of the staging tables that are there, and what else is known of ranges."""
         with self.warehouse.transaction() as tx:
             ledger = self.warehouse.ledger(tx)
             rows = ledger.splits("shop", ORDERS) if ledger.exists() else []
@@ -139,7 +139,7 @@ def world(
 
 
 def steps(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Give the steps that succeeded, without the load id."""
+    """Return the steps that succeeded, without the load id."""
     found = [str(one.step_key) for one in result.all_events if one.is_step_success]
     return [
         f"{key.partition('[')[0]}{key[-3:] if key.endswith(']') else ''}".replace(WORDS, "")

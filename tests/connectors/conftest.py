@@ -71,7 +71,7 @@ def wheel(tmp_path: Path) -> Wheel:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Callable[[str], Path]:
-    """Give the program of a fake, as an executable that this interpreter runs."""
+    """Return the program of a fake, as an executable that this interpreter runs."""
 
     def made(name: str) -> Path:
         path = tmp_path / name

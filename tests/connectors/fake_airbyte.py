@@ -154,7 +154,7 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901,
 
 
 def command_lines() -> list[str]:
-    """Give the command lines of this process and all above it, as everybody on this machine may read them."""
+    """Return the command lines of this process and all above it, as everybody on this machine may read them."""
     found, process = [], os.getpid()
     while process > 1:
         found.append(Path(f"/proc/{process}/cmdline").read_bytes().decode("utf-8", "replace"))

@@ -38,12 +38,12 @@ C = TypeVar("C", ConnectorSource, ConnectorDestination)
 
 
 def source_of(name: str, config: Mapping[str, Any], **options: Any) -> ConnectorSource:
-    """Give an installed connector; where it cannot be installed, the test is skipped, unless services are required."""
+    """Return an installed connector; where it cannot be installed, the test is skipped, unless services are required."""
     return _installed(get_source(name, config, install_root=WHERE, **options))
 
 
 def target_of(name: str, config: Mapping[str, Any], **options: Any) -> ConnectorDestination:
-    """Give an installed target, as `source_of`."""
+    """Return an installed target, as `source_of`."""
     return _installed(get_destination(name, config, install_root=WHERE, **options))
 
 
@@ -60,7 +60,7 @@ def _installed(connector: C) -> C:
 def overheard(
     source: ConnectorSource, folder: Path
 ) -> tuple[ConnectorSource, Callable[[], dict[str, Rows]]]:
-    """Give an Airbyte source of which a copy is kept of all that it says, and what gives the records it has sent."""
+    """Return an Airbyte source of which a copy is kept of all that it says, and what gives the records it has sent."""
     executor = source.executor
     assert isinstance(executor, PythonExecutor)
     copy, program = folder / "said", folder / source.connector_name
@@ -97,13 +97,13 @@ class Place:
     ask: Callable[[str], Rows]
 
     def rows(self, stream: str) -> Rows:
-        """Give all rows of a stream's table."""
+        """Return all rows of a stream's table."""
         return self.ask(f'SELECT * FROM "{self.name}"."{normalise(stream)}"')
 
 
 @contextlib.contextmanager
 def place(engine: str, folder: Path) -> Iterator[Place]:
-    """Give an empty database of an engine: `duckdb` or `postgres`."""
+    """Yield an empty database of an engine: `duckdb` or `postgres`."""
     with contextlib.nullcontext("arrived") if engine == "duckdb" else postgres_schema() as name:
         if engine == "postgres":
             state = {"state_schema": f"{name}_state"}
@@ -154,7 +154,7 @@ def materialized(
 
 
 def differences(wanted: Rows, stored: Rows, key: str | None) -> list[Any]:
-    """Give the records of which not every value was stored as it was sent, and how often each table row is too much."""
+    """Return the records of which not every value was stored as it was sent, and how often each table row is too much."""
     if len(wanted) != len(stored):
         return [f"{len(wanted)} records, {len(stored)} rows"]
     by_key = {row[key]: row for row in stored} if key else {}
@@ -170,7 +170,7 @@ def differences(wanted: Rows, stored: Rows, key: str | None) -> list[Any]:
 
 
 def _column(name: str, row: Mapping[str, Any]) -> str:
-    """Give the column of a field; a long name is cut, and ends in a hash."""
+    """Return the column of a field; a long name is cut, and ends in a hash."""
     whole = normalise(name)
     return (
         whole

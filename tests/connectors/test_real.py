@@ -161,7 +161,7 @@ EVENTS = [{"id": n, "at": f"2026-01-{n:02}T00:00:00Z", "note": "Größe"} for n 
 
 
 def stream(name: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Give a stream like the first one, at a path of its own, that waits as long as it is told to."""
+    """Return a stream like the first one, at a path of its own, that waits as long as it is told to."""
     kept: dict[str, Any] = copy.deepcopy(MANIFEST["streams"][0])
     kept["name"], kept["schema_loader"]["schema"]["properties"] = name, properties
     kept["retriever"]["requester"]["path"] = f"/{name}"

@@ -63,7 +63,7 @@ def exactly(lines: bytes) -> Batch:
 
 
 def said(table: pa.Table) -> tuple[list[pa.DataType], list[Any]]:
-    """Give a table's types and columns; of JSON what it says, however it is spelled."""
+    """Return a table's types and columns; of JSON what it says, however it is spelled."""
     columns = [
         [text and json.loads(text, parse_float=Decimal) for text in column.to_pylist()]
         if is_json(column.type)

@@ -63,14 +63,14 @@ def load(
 
 
 def expected(stream: str, rows: Rows) -> list[tuple[Any, ...]]:
-    """Give what the table holds after these rows."""
+    """Return what the table holds after these rows."""
     if stream == "merge":
         return sorted((row["id"], row["text"]) for row in {row["id"]: row for row in rows}.values())
     return sorted((row["n"], row["text"]) for row in rows)
 
 
 def found(warehouse: Path | DatabaseDestination, stream: str) -> tuple[list[tuple[Any, ...]], int]:
-    """Give what the table holds, and how far the stored bookmark says the stream was read (-1: not at all)."""
+    """Return what the table holds, and how far the stored bookmark says the stream was read (-1: not at all)."""
     if not isinstance(warehouse, Path):
         return found_in(warehouse, stream)
     columns = "id, text" if stream == "merge" else "n, text"
@@ -93,7 +93,7 @@ def found(warehouse: Path | DatabaseDestination, stream: str) -> tuple[list[tupl
 
 
 def found_in(destination: DatabaseDestination, stream: str) -> tuple[list[tuple[Any, ...]], int]:
-    """Give the same of any database, by a connection that sees what is committed."""
+    """Return the same of any database, by a connection that sees what is committed."""
     states = [state for state in destination.states() if state.stream == stream]
     table = destination.table_for("lines", STREAMS[stream])
     with destination.transaction() as tx:

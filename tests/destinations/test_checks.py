@@ -187,12 +187,12 @@ def not_in_stand_in(place: Place, why: str) -> None:
 
 
 def row(id_: int | None, email: str | None = "a@b.c", price: float = 1.0) -> dict[str, Any]:
-    """Give a row of the orders."""
+    """Return a row of the orders."""
     return {"id": id_, "email": email, "price": price, "at": "2026-01-01T00:00:00Z"}
 
 
 def found(result: SyncResult, name: str) -> CheckResult:
-    """Give what the check of a name has found."""
+    """Return what the check of a name has found."""
     (one,) = [each for each in result.checks if each.name == name]
     return one
 

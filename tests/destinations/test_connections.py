@@ -71,7 +71,7 @@ KINDS: dict[str, Make] = {
 
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest) -> Make:
-    """Give what makes a destination; its address may be changed."""
+    """Return what makes a destination; its address may be changed."""
     kind = str(request.param)
     with postgres_schema() if kind in {"postgresql", "psycopg"} else mysql_schema():
         return KINDS[kind]
@@ -79,7 +79,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Give the pauses between attempts, which are not made."""
+    """Return the pauses between attempts, which are not made."""
     found: list[float] = []
     monkeypatch.setattr("etl_assets.destinations.database.errors.time.sleep", found.append)
     return found

@@ -29,7 +29,7 @@ with duckdb.connect(sys.argv[1]) as connection:
 
 @pytest.fixture(autouse=True)
 def attaches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give the files that are attached; modules of other tests and pytest's threads do not count."""
+    """Return the files that are attached; modules of other tests and pytest's threads do not count."""
     monkeypatch.setattr(attached, "sys", type("sys", (), {"modules": {}}))
     before = set(threading.enumerate())
 

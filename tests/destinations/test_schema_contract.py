@@ -56,7 +56,7 @@ REFUSES = ["freeze", *DISCARDS]
 
 @pytest.fixture
 def orders(warehouse: DuckDBDestination) -> DuckDBDestination:
-    """Give a warehouse with one order: its columns are BIGINT, BIGINT, VARCHAR, BIGINT."""
+    """Return a warehouse with one order: its columns are BIGINT, BIGINT, VARCHAR, BIGINT."""
     sync(read([{"id": 1, "seq": 1, "name": "a", "n": 1}], ORDERS), warehouse)
     return warehouse
 

@@ -22,7 +22,7 @@ from tests.pairs.places import DESTINATIONS, destination
 
 
 def texts(*values: bytes, large: bool = False) -> pa.Array:
-    """Give an array of texts that Arrow has not looked at."""
+    """Return an array of texts that Arrow has not looked at."""
     array = pa.array(values, pa.large_binary() if large else pa.binary())
     return pa.Array.from_buffers(
         pa.large_string() if large else pa.string(), len(array), array.buffers()

@@ -54,7 +54,7 @@ def uv(folder: Path, *words: str) -> str:
 
 @pytest.fixture(scope="session")
 def corner_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of the example in an empty folder, without what was left behind in the checkout."""
+    """Return a copy of the example in an empty folder, without what was left behind in the checkout."""
     folder = tmp_path_factory.mktemp("example") / "corner_shop"
     shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
     return folder
@@ -62,7 +62,7 @@ def corner_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment(corner_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Give an environment with what the example asks for, and the library as it is built."""
+    """Return an environment with what the example asks for, and the library as it is built."""
     folder = tmp_path_factory.mktemp("environment")
     uv(folder, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT))
     (wheel,) = folder.glob("*.whl")

@@ -30,7 +30,7 @@ KINDS, PASSINGS = ("global", "stream"), (1, 3)
 
 
 def matrix() -> Iterator[Any]:
-    """Give each kind of state at each passing of each point; of each point, `make test` takes each of both once."""
+    """Yield each kind of state at each passing of each point; of each point, `make test` takes each of both once."""
     for at, point in enumerate(POINTS):
         for one, kind in enumerate(KINDS):
             for other, nth in enumerate(PASSINGS):
@@ -39,7 +39,7 @@ def matrix() -> Iterator[Any]:
 
 
 def source(last: int, kind: str) -> Scripted:
-    """Give a read of rows up to `last`, of both streams in turns, with a state after each third one."""
+    """Yield a read of rows up to `last`, of both streams in turns, with a state after each third one."""
 
     def events(begins: SourceState) -> Iterator[Any]:
         at = {

@@ -19,7 +19,7 @@ COLUMNS = {"append": "n, text", "merge": "id, text"}
 
 
 def expected(stream: str, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    """Give the rows that the table of a stream has once these were loaded."""
+    """Return the rows that the table of a stream has once these were loaded."""
     if stream == "merge":
         return sorted((row["id"], row["text"]) for row in {row["id"]: row for row in rows}.values())
     return sorted((row["n"], row["text"]) for row in rows)
@@ -66,7 +66,7 @@ class TogetherSite:
         return self._query(f"SELECT {COLUMNS[table]} FROM lines.{table} ORDER BY ALL")
 
     def bookmark(self, stream: str) -> int:
-        """Give how far the destination's state says a stream ("" for the source) was read."""
+        """Return how far the destination's state says a stream ("" for the source) was read."""
         rows = self._query(f"SELECT bookmark FROM _etl_assets_state WHERE stream = '{stream}'")
         return int(json.loads(rows[0][0])["n"])
 
@@ -75,7 +75,7 @@ class TogetherSite:
             return connection.execute(sql).fetchall()
 
     def events(self, stream: str) -> list[dict[str, Any]]:
-        """Give the metadata of a stream's materialization events, oldest first."""
+        """Return the metadata of a stream's materialization events, oldest first."""
         with dg.DagsterInstance.from_config(str(self.folder / "home")) as instance:
             key = dg.AssetKey(["lines", stream])
             records = instance.fetch_materializations(key, limit=100, ascending=True).records
@@ -83,6 +83,6 @@ class TogetherSite:
         return [{k: v.value for k, v in one.metadata.items()} for one in found if one is not None]
 
     def left_over(self) -> list[str]:
-        """Give the files beside the warehouse that a sync should have removed."""
+        """Return the files beside the warehouse that a sync should have removed."""
         kept = {"rows.jsonl", "warehouse.duckdb", "home"}
         return sorted(path.name for path in self.folder.iterdir() if path.name not in kept)

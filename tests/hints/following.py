@@ -10,7 +10,7 @@ from etl_assets.exceptions import EtlAssetsError
 
 
 def hint_of(do: Callable[[], Any], *parts: str) -> str:
-    """Give the hint of the error that something raises; each of `parts` has to stand in it, word for word."""
+    """Return the hint of the error that something raises; each of `parts` has to stand in it, word for word."""
     with pytest.raises(EtlAssetsError) as caught:
         do()
     hint = str(caught.value.hint)

@@ -11,7 +11,7 @@ LEAST = 4
 
 
 def hints() -> dict[str, list[str]]:
-    """Give the places of each hint, as `path:line`."""
+    """Return the places of each hint, as `path:line`."""
     found: dict[str, list[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = str(path.relative_to(PACKAGE))
@@ -24,7 +24,7 @@ def hints() -> dict[str, list[str]]:
 
 
 def _told(node: ast.AST) -> Iterator[ast.expr]:
-    """Give what a `hint=` is given, what a name with `hint` in it is set to, and what such a function returns."""
+    """Yield what a `hint=` is given, what a name with `hint` in it is set to, and what such a function returns."""
     if isinstance(node, ast.keyword) and node.arg == "hint":
         yield node.value
     elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -55,7 +55,7 @@ def _names(target: ast.expr) -> Iterator[str]:
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
-    """Give the texts that an expression may become or join: not its conditions, nor the keys it looks up."""
+    """Yield the texts that an expression may become or join: not its conditions, nor the keys it looks up."""
     if isinstance(node, ast.Constant):
         yield from [node.value] if isinstance(node.value, str) else []
     elif isinstance(node, ast.JoinedStr):

@@ -47,7 +47,7 @@ class World:
     def hint(
         self, words: str, stream: str = "customers", config: Any = None, **arguments: Any
     ) -> str:
-        """Give the text of a failure, which holds these words."""
+        """Return the text of a failure, which holds these words."""
         result = self.run(stream, config, **arguments)
         assert not result.success
         assert words in failure_text(result)

@@ -36,7 +36,7 @@ OTHERS = {
 
 
 def _names_there_are() -> set[str]:
-    """Give all arguments and fields of what is public, and the methods' names."""
+    """Return all arguments and fields of what is public, and the methods' names."""
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -63,7 +63,7 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _commands(parser: argparse.ArgumentParser, before: str = "") -> Iterator[tuple[str, set[str]]]:
-    """Give each command, as it is written, and its flags."""
+    """Yield each command, as it is written, and its flags."""
     yield before.strip(), set(parser._option_string_actions)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

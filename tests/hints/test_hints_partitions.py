@@ -37,7 +37,7 @@ PAID = dt.datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def of_day(number: int, field: str = "at", outside: OutsidePartition = "error") -> Partitions:
-    """Give the partition of a day of January 2026."""
+    """Return the partition of a day of January 2026."""
     start = dt.datetime(2026, 1, number, tzinfo=UTC)
     window = TimeWindow(start, start + dt.timedelta(days=1))
     return Partitions((Partition(f"2026-01-{number:02}", {field: window}),), outside)
@@ -72,7 +72,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def rows(*moments: dt.datetime) -> pa.Table:
-    """Give orders, one for each of these moments."""
+    """Return orders, one for each of these moments."""
     times = moments or (NOON,)
     return pa.table(
         {

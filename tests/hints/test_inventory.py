@@ -22,7 +22,7 @@ REASONS = {
 
 
 def entries() -> dict[str, str]:
-    """Give what the tables say of each hint: a test, or a reason."""
+    """Return what the tables say of each hint: a test, or a reason."""
     found: dict[str, str] = {}
     for path in sorted(HERE.glob("*.toml")):
         for key, told in tomllib.loads(path.read_text(encoding="utf-8")).items():
@@ -49,7 +49,7 @@ def test_each_entry_names_a_test_that_is_there_or_a_reason() -> None:
 
 
 def _tests(path: Path) -> Iterator[str]:
-    """Give the node ids of a module's tests, without the module."""
+    """Yield the node ids of a module's tests, without the module."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef):
             yield node.name

@@ -18,7 +18,7 @@ SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
 
 def program(name: str) -> str:
-    """Give a tap or target of others, as `make .venv-pipes` has installed it; nothing is installed here."""
+    """Return a tap or target of others, as `make .venv-pipes` has installed it; nothing is installed here."""
     found = ROOT / ".venv-pipes" / name / SCRIPTS / name
     if not found.exists():
         if os.environ.get("ETL_ASSETS_REQUIRE_SERVICES"):
@@ -130,7 +130,7 @@ def test_tap_dimdate_into_duckdb(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tap(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """Give a folder with input for `tap-jsonl`, and the command that reads it."""
+    """Return a folder with input for `tap-jsonl`, and the command that reads it."""
     folder = tmp_path_factory.mktemp("tap")
     lines = [{"id": n, "name": f"Größe {n}", "big": 2**53 + n} for n in range(1, 501)]
     (folder / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -16,7 +16,7 @@ def bookmarks(**by_stream: Any) -> dict[str, Any]:
 
 
 def passed(*messages: Any, broken: tuple[str, ...] = ("users",), **config: Any) -> list[Any]:
-    """Give the states that are passed on by a destination in which some streams fail from their first record on."""
+    """Return the states that are passed on by a destination in which some streams fail from their first record on."""
     kept = Kept(config={"state_seconds": 0, **config})
     kept.broken = broken
     with pytest.raises(DestinationError, match="streams failed"):
@@ -163,7 +163,7 @@ def test_resuming_duckdb_from_such_a_state_loses_and_doubles_nothing(
     path = tmp_path / "w.duckdb"
 
     def tap(start: dict[str, Any], third: Any) -> list[Any]:
-        """Give what a tap writes of two streams without keys from its state on; `third` is the third id of `users`."""
+        """Return what a tap writes of two streams without keys from its state on; `third` is the third id of `users`."""
         began = {name: start.get(name, {}).get("id", 0) for name in ("users", "b")}
         messages: list[Any] = [schema(name, key_properties=[]) for name in began]
         messages.append(bookmarks(**began))

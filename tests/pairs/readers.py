@@ -62,7 +62,7 @@ class Held:
 
 
 def expected_name(kind: str, type_: pa.DataType) -> str:
-    """Give what a destination's catalog is to call the column for an Arrow type."""
+    """Return what a destination's catalog is to call the column for an Arrow type."""
     if pa.types.is_decimal(type_):
         return NAMES[kind]["decimal"].format(type_.precision, type_.scale)
     named = getattr(type_, "extension_name", "").removeprefix("arrow.") or str(type_)
@@ -145,7 +145,7 @@ def _in_sqlite(path: str, table: str) -> Held:
 
 
 def as_type(value: Any, type_: pa.DataType) -> Any:  # noqa: C901, PLR0911 - one line per family
-    """Give a value as Python's of a type: what is text is read, what the driver has read is taken as it is."""
+    """Return a value as Python's of a type: what is text is read, what the driver has read is taken as it is."""
     if value is None:
         return None
     if pa.types.is_boolean(type_):

@@ -112,7 +112,7 @@ CASES: dict[str, dict[str, Case]] = {
 
 
 def cases_of(source: Database) -> dict[str, Case]:
-    """Give the cases of a source, without what its server was built without."""
+    """Return the cases of a source, without what its server was built without."""
     cases = CASES[source.kind]
     if source.kind != "postgresql":
         return cases

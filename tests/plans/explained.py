@@ -51,11 +51,11 @@ class Statements(list[Asked]):
     """The statements so far."""
 
     def of(self, table: str) -> list[Asked]:
-        """Give those that looked at a table."""
+        """Return those that looked at a table."""
         return [one for one in self if table in one.looked_at]
 
     def taken(self) -> "Statements":
-        """Give them, and forget them."""
+        """Return them, and forget them."""
         taken = Statements(self)
         self.clear()
         return taken
@@ -63,7 +63,7 @@ class Statements(list[Asked]):
 
 @contextmanager
 def in_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Statements]]:
-    """Give a URL, and the statements of all connections that are made by it."""
+    """Yield a URL, and the statements of all connections that are made by it."""
     statements = Statements()
 
     def hear(diagnostic: psycopg.errors.Diagnostic) -> None:
@@ -117,7 +117,7 @@ _EXPLAINED = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORE
 
 @contextmanager
 def in_mysql(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statements]:
-    """Give the statements of all connections that are made from now on.
+    """Yield the statements of all connections that are made from now on.
 
     MariaDB tells the rows that a SELECT has looked at, for which it is carried out twice. Of other statements, and by
     MySQL, they are the server's estimates.

@@ -34,7 +34,7 @@ def run(*statements: str) -> None:
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[str]:
-    """Give a database with a table: an index on the key, and many new rows at its end."""
+    """Yield a database with a table: an index on the key, and many new rows at its end."""
     with servers.mysql_schema() as schema:
         i = "(d0 + 10 * d1 + 100 * d2 + 1000 * d3 + 10000 * d4)"
         old = f"timestamp '2026-01-01 00:00:00' + INTERVAL {i} * 7919 % {OLD} * 10 SECOND"
@@ -59,7 +59,7 @@ def url(schema: str) -> str:
 
 
 def large(statements: Statements, *tables: str) -> list[str]:
-    """Give those that look at many rows of a table, but for the count of all its rows."""
+    """Return those that look at many rows of a table, but for the count of all its rows."""
     return [
         str(one)
         for one in statements

@@ -34,7 +34,7 @@ ORDERS = Stream("orders", primary_key=["id"], replication_key="at")
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[str]:
-    """Give a schema with a table: an index on each column that is asked for, and many new rows at its end."""
+    """Yield a schema with a table: an index on each column that is asked for, and many new rows at its end."""
     server = servers.postgres_server()
     with servers.postgres_schema() as schema:
         server.execute(f"CREATE SCHEMA {schema}")
@@ -70,7 +70,7 @@ def source(told: tuple[str, Statements], schema: str, **options: Any) -> Postgre
 
 
 def questions(statements: Statements, table: str) -> list[str]:
-    """Give those that look at more than a few rows, but for the read itself."""
+    """Return those that look at more than a few rows, but for the read itself."""
     return [
         str(one)
         for one in statements.of(table)
@@ -193,7 +193,7 @@ def _many_loads(server: psycopg.Connection, schema: str) -> None:
 
 
 def _large(statements: Statements) -> list[str]:
-    """Give those that look at more than a few rows of any table, but for the count of its rows."""
+    """Return those that look at more than a few rows of any table, but for the count of its rows."""
     return [
         str(one)
         for one in statements

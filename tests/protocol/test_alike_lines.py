@@ -60,12 +60,12 @@ def airbyte(record: str, moment: int = 1_700_000_000_000, *, space: str = "") ->
 
 
 def cut(lines: bytes, parser: ColumnParser = PARSER) -> "pa.Table | None":
-    """Give lines as columns if they are cut."""
+    """Return lines as columns if they are cut."""
     return parser._alike.parse(lines)
 
 
 def said(table: pa.Table) -> tuple[list[pa.DataType], list[list[str]]]:
-    """Give types and values, in which 0 is not -0."""
+    """Return types and values, in which 0 is not -0."""
     columns = [[repr(value) for value in column.to_pylist()] for column in table.columns]
     return table.schema.types, columns
 

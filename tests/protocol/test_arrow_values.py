@@ -40,7 +40,7 @@ def array_of(name: str, values: list[Any]) -> pa.Array:
 
 @st.composite
 def arrays(draw: st.DrawFn, depth: int = 2) -> pa.Array:
-    """Give an array of any shape, and perhaps a part of a longer one."""
+    """Return an array of any shape, and perhaps a part of a longer one."""
     length = draw(st.integers(0, 5))
     kinds = ["leaf", "dictionary", "runs"] + (
         ["list", "view", "fixed", "struct", "map"] if depth else []

@@ -92,7 +92,7 @@ SPACE = st.sampled_from(["", "", " ", "  ", "\t", "\r", " " * 20])
 
 @st.composite
 def spelled(draw: st.DrawFn, value: Any, twice: tuple[Any, str, Any] | None = None) -> str:
-    """Give a JSON text of a value, spelled in one of many ways.
+    """Return a JSON text of a value, spelled in one of many ways.
 
     Args:
         draw: Hypothesis's.
@@ -132,7 +132,7 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
 
 @st.composite
 def with_a_key_twice(draw: st.DrawFn) -> tuple[str, bool]:
-    """Give the text of a record that has a key twice, and whether that is at its top."""
+    """Return the text of a record that has a key twice, and whether that is at its top."""
     record = draw(RECORDS.filter(bool))
     inside = draw(st.sampled_from(list(objects(record))))
     key = draw(st.sampled_from(sorted(inside)))

@@ -94,7 +94,7 @@ CHANGES: dict[str, Any] = {
 
 
 def changes() -> Iterator[Any]:
-    """Give each change with and without a key: both in SQLite, elsewhere `make test` takes one of the two."""
+    """Yield each change with and without a key: both in SQLite, elsewhere `make test` takes one of the two."""
     for kind in KINDS:
         for at, change in enumerate(CHANGES):
             for is_keyed in (False, True):

@@ -381,7 +381,7 @@ def as_arrow(table: pa.Table, *, stream: bool, compression: str | None = None) -
 
 
 def plain(rows: list[Row]) -> list[Row]:
-    """Give rows with JSON as what it says, and instants in UTC."""
+    """Return rows with JSON as what it says, and instants in UTC."""
     made = []
     for row in rows:
         row["l"] = json.loads(row["l"]) if isinstance(row["l"], str) else row["l"]

@@ -40,7 +40,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Give what writes the next file of the drop: its column `v`."""
+    """Return what writes the next file of the drop: its column `v`."""
     folder = tmp_path / "drop"
     folder.mkdir()
 
@@ -625,7 +625,7 @@ def test_a_kill_between_files_changes_nothing(
 
 
 def shipped() -> Iterator[Path]:
-    """Give the CSV files that installed packages bring."""
+    """Yield the CSV files that installed packages bring."""
     for one in distributions():
         for file in one.files or ():
             if file.suffix == ".csv":

@@ -43,7 +43,7 @@ def drop(tmp_path: Path) -> Drop:
 
 
 def options_in(remark: str) -> list[dict[str, Any]]:
-    """Give the options that a remark says, each as it is written there."""
+    """Return the options that a remark says, each as it is written there."""
     said = re.findall(r"with (.*): if it is written so, say that to the source", remark)[0]
     calls = [ast.parse(f"f({one})", mode="eval").body for one in said.split(" or ")]
     return [

@@ -25,7 +25,7 @@ LATIN1_OF_CAFE = rb"E'caf\xe9'"
 
 
 def url_of(name: str) -> str:
-    """Give the address of a database beside that of the tests, with no word on encodings."""
+    """Return the address of a database beside that of the tests, with no word on encodings."""
     server = servers.POSTGRES.replace("postgresql+psycopg://", "postgresql://").partition("?")[0]
     return f"{server.rpartition('/')[0]}/{name}"
 

@@ -124,7 +124,7 @@ class Pair:
         return passed, decoded
 
     def stored(self, name: str, *, decoded: bool = False) -> tuple[list[Any], list[Any]]:
-        """Give a table's columns with their types, and its rows as text."""
+        """Return a table's columns with their types, and its rows as text."""
         schema = f"{self.made.schema}_{'decoded' if decoded else 'as_it_is'}"
         with psycopg.connect(PLAIN, options=f"-csearch_path={schema}") as server:
             columns = server.execute(

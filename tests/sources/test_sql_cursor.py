@@ -52,7 +52,7 @@ def moment(seconds: float) -> str:
 
 
 def stored(made: Database, seconds: float) -> str:
-    """Give a moment as a bookmark of this database has it: MySQL's `timestamp` is an instant."""
+    """Return a moment as a bookmark of this database has it: MySQL's `timestamp` is an instant."""
     zone = "+00:00" if made.kind == "mysql" else ""
     return (START + timedelta(seconds=seconds)).isoformat() + zone
 

@@ -107,7 +107,7 @@ def mysql(tmp_path: Path) -> Iterator[Database]:
 
 
 def hostile(made: Database) -> list[str]:
-    """Give addresses that set each session setting otherwise, where the server takes it."""
+    """Return addresses that set each session setting otherwise, where the server takes it."""
     url = sa.make_url(made.url)
     before = str(url.query.get("options") or "")
     found = [made.url]
@@ -124,7 +124,7 @@ def hostile(made: Database) -> list[str]:
 
 
 def output(made: Database, table: str, column: str) -> list[Any]:
-    """Give the values as the server sends them as text, without a cast of ours."""
+    """Return the values as the server sends them as text, without a cast of ours."""
     with psycopg.connect(made.url.replace("+psycopg", "")) as connection:
         connection.autocommit = True
         for name, value in SETTINGS.items():

@@ -21,7 +21,7 @@ def own(source: SqlSource) -> list[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Give the options of a source in a database that holds the stream `a` and its ledger."""
+    """Yield the options of a source in a database that holds the stream `a` and its ledger."""
     shop = tmp_path / "shop.db"
     with sqlite3.connect(shop) as connection:
         connection.executescript(

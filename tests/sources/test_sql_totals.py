@@ -109,7 +109,7 @@ class Lines(ProgressTracker):
 
 @contextmanager
 def watched() -> Iterator[tuple[list[Any], list[str]]]:
-    """Give the connections that are opened, and the statements that are run outside of the rows' own route."""
+    """Yield the connections that are opened, and the statements that are run outside of the rows' own route."""
     connections: list[Any] = []
     statements: list[str] = []
 

@@ -245,7 +245,7 @@ def test_values_of_every_length_of_their_length(made: Database) -> None:
 
 
 def packet(payload: bytes, number: int = 0) -> bytes:
-    """Give a payload as MySQL sends it: parts of 2^24 - 1 bytes, the last one shorter."""
+    """Return a payload as MySQL sends it: parts of 2^24 - 1 bytes, the last one shorter."""
     parts = [payload[i : i + 0xFFFFFF] for i in range(0, len(payload) + 1, 0xFFFFFF)]
     return b"".join(
         len(part).to_bytes(3, "little") + bytes([number % 256]) + part for part in parts

@@ -91,7 +91,7 @@ def events(
 
 
 def shown(found: Sequence[Event]) -> list[Any]:
-    """Give events in few words."""
+    """Return events in few words."""
     words: list[Any] = []
     for one in found:
         if isinstance(one, Records):

@@ -60,7 +60,7 @@ class DropsTheLastRow(Broken):
 
 
 def each(table: pa.Table, wanted: Any, change: Any) -> pa.Table:
-    """Give a table with the values changed of the columns whose type is wanted."""
+    """Return a table with the values changed of the columns whose type is wanted."""
     for index, field in enumerate(table.schema):
         if wanted(field.type):
             values = [

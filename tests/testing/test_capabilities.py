@@ -55,7 +55,7 @@ class TestNativeRowHook(TestRowHook):
 
 
 def kit(folder: Path, **changed: Any) -> Kit:
-    """Give the kit for a DuckDB that says it can do less."""
+    """Return the kit for a DuckDB that says it can do less."""
     kind = type("Less", (DuckDBDestination,), {"capabilities": replace(ALL, **changed)})
     made = Kit(kind, folder)
     made.begin("less")

@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "own-database.md"
 
 
 def shown() -> Any:
-    """Give the page's first example, run."""
+    """Return the page's first example, run."""
     found = re.search(
         r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )

@@ -28,7 +28,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def api(server: Server) -> Callable[..., RestSource]:
-    """Give what makes a source of endpoints over the server."""
+    """Return what makes a source of endpoints over the server."""
 
     def made(*endpoints: Any, **options: Any) -> RestSource:
         given = {"name": "api", "url": server.url, "timeout": 5, "retries": 2, **options}
